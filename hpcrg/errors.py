@@ -1,0 +1,50 @@
+"""The errors that a user sees, and the exit status of each.
+
+An input error names the place, what was expected and what was found, and the nearest valid name where there
+is one. Everything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the user wrote or named is wrong; the command line prints it and exits with status 2."""
+
+
+class Unsupported(InputError):
+    """A model, lattice or size that an algorithm cannot serve, with the reason that physics gives."""
+
+
+class CorruptFile(InputError):
+    """A file whose content does not match its checksum or its declared shape."""
+
+
+class NotEquilibrated(RuntimeError):
+    """A bank whose chains still remember their start; exit status 3."""
+
+
+class Leakage(RuntimeError):
+    """A classifier better than the exact posterior allows: its test data leaked into training; exit status 4."""
+
+
+class Interrupted(RuntimeError):
+    """Stopped on request, with a checkpoint on disk; exit status 75, and the same command goes on."""
+
+
+EXIT_STATUS: dict[type[Exception], int] = {InputError: 2, NotEquilibrated: 3, Leakage: 4, Interrupted: 75}
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like `name`, or None when none is close."""
+    found = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def expected(where: str, wanted: str, found: object, candidates: Iterable[str] = ()) -> str:
+    """The text of an input error: `where: expected X, found Y; did you mean Z?`."""
+    text = f"{where}: expected {wanted}, found {found!r}"
+    guess = nearest(str(found), candidates)
+    return f"{text}; did you mean {guess!r}?" if guess else text
