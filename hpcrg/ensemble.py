@@ -1,0 +1,117 @@
+"""An Ensemble: one model at one lattice size on one ladder, with all that determines its bank.
+
+Its id is a hash of exactly that which determines the numbers: model, lattice, betas, updates, exchange, seed,
+thermalisation and spacing of measurements, and the version of the kernels. How many chains and draws are wanted is
+not part of it: more of either extends what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.errors import InputError
+from hpcrg.lattice import LATTICES, Lattice
+from hpcrg.models import Model, make_model
+from hpcrg.updates import kernel_version
+
+
+@dataclass(frozen=True)
+class UpdateCall:
+    """An update by name, and how often it runs in one sweep."""
+
+    type: str
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """See the module. `betas` are coldest first; rounds are counted in `thermalise`, `measure` and `keep`."""
+
+    group: str
+    size: int
+    model: Mapping[str, Any]
+    lattice: Mapping[str, Any]
+    betas: tuple[float, ...]
+    updates: tuple[UpdateCall, ...]
+    exchange: bool
+    seed: int
+    thermalise: int
+    measure: int
+    keep: int
+    chains: int
+    draws: int
+
+    @property
+    def label(self) -> str:
+        """The name of its files: group and size."""
+        return f"{self.group}-L{self.size}"
+
+    @cached_property
+    def physics(self) -> Model:
+        """The model itself."""
+        return make_model(dict(self.model))
+
+    @cached_property
+    def geometry(self) -> Lattice:
+        """The lattice itself."""
+        return LATTICES[self.lattice["type"]]((self.size,) * self.lattice["dimension"])
+
+    @property
+    def slots(self) -> int:
+        """The number of temperatures."""
+        return len(self.betas)
+
+    @property
+    def temperatures(self) -> NDArray[np.float64]:
+        """Temperatures, coldest first, shape (slot,)."""
+        return 1.0 / np.array(self.betas)
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that each chain runs in all."""
+        return self.thermalise + self.draws * self.keep
+
+    @property
+    def measurements(self) -> int:
+        """Measurements per chain and slot."""
+        return self.draws * self.keep // self.measure
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the kernels that make the numbers."""
+        return kernel_version(self.physics, [u.type for u in self.updates])
+
+    def identity(self) -> dict[str, Any]:
+        """What the id hashes."""
+        if not self.betas:
+            raise InputError(f"{self.label}: expected a tuned ladder, found none yet; run `hpcrg tune` first")
+        return {
+            "model": dict(self.model), "lattice": dict(self.lattice) | {"size": self.size}, "betas": list(self.betas),
+            "updates": [asdict(u) for u in self.updates], "exchange": self.exchange, "seed": self.seed,
+            "thermalise": self.thermalise, "measure": self.measure, "keep": self.keep, "version": self.version,
+        }  # fmt: skip
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the sha256 of the identity."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def request(self) -> str:
+        """Everything as canonical JSON: what a workflow engine compares to decide on a rerun."""
+        return json.dumps(asdict(self), sort_keys=True, default=list)
+
+
+def from_json(text: str) -> Ensemble:
+    """The ensemble that `request` wrote."""
+    raw = json.loads(text)
+    updates = tuple(UpdateCall(**u) for u in raw.pop("updates"))
+    return Ensemble(**raw | {"updates": updates, "betas": tuple(raw["betas"])})
