@@ -1,0 +1,198 @@
+"""Reading banks: lazily, with every silent failure of the file format turned into an error.
+
+HDF5 gives fill values, not an error, where the file behind a virtual dataset is missing; `open_bank` therefore
+checks that every segment is there with the right length before anything is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg import ensemble as ensembles
+from hpcrg.bank.schema import SCHEMA, decode
+from hpcrg.bank.write import attribute_digest
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import CorruptFile, InputError, expected
+from hpcrg.files import sha256
+from hpcrg.lattice import Lattice
+from hpcrg.models import Model
+
+NOT_SERIES = {"spins", "state_hash", "beta", "temperature"}
+
+
+@dataclass(frozen=True)
+class Bank:
+    """An open bank. Arrays are read when asked for; nothing else is kept in memory."""
+
+    path: Path
+    file: h5py.File
+    ensemble: Ensemble
+
+    @property
+    def id(self) -> str:
+        """The ensemble's id."""
+        return str(self.file.attrs["id"])
+
+    @property
+    def label(self) -> str:
+        """Group and size, such as scan-L16."""
+        return self.ensemble.label
+
+    @cached_property
+    def model(self) -> Model:
+        """The model."""
+        return self.ensemble.physics
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The lattice."""
+        return self.ensemble.geometry
+
+    @property
+    def betas(self) -> NDArray[np.float64]:
+        """Inverse temperatures, coldest first, shape (slot,)."""
+        return np.array(self.ensemble.betas)
+
+    @property
+    def temperatures(self) -> NDArray[np.float64]:
+        """Temperatures, coldest first, shape (slot,)."""
+        return self.ensemble.temperatures
+
+    @property
+    def chains(self) -> int:
+        """Independent chains."""
+        return self.ensemble.chains
+
+    @property
+    def slots(self) -> int:
+        """Temperatures."""
+        return self.ensemble.slots
+
+    @property
+    def draws(self) -> int:
+        """Configurations kept per chain and slot."""
+        return self.ensemble.draws
+
+    @property
+    def measurements(self) -> int:
+        """Measurements per chain and slot."""
+        return self.ensemble.measurements
+
+    @property
+    def keep(self) -> int:
+        """Rounds between draws."""
+        return self.ensemble.keep
+
+    @property
+    def measure(self) -> int:
+        """Rounds between measurements."""
+        return self.ensemble.measure
+
+    @cached_property
+    def series_names(self) -> tuple[str, ...]:
+        """Names of the series in this bank."""
+        return tuple(k for k, v in self.file.items() if not v.is_scale and k not in NOT_SERIES)
+
+    def spins(self, chain: int, slot: int, start: int, stop: int) -> NDArray[np.int8]:
+        """Configurations [draw, *lattice] of one chain and slot."""
+        stored = self._read("spins", chain, slot, start, min(stop, self.draws))
+        return decode(self.model, self.lattice, stored)
+
+    def series(
+        self, name: str, chain: int, slot: int, start: int = 0, stop: int | None = None
+    ) -> NDArray[Any]:
+        """One series, [measurement], or [measurement, component] for the order parameter."""
+        values = self._read(name, chain, slot, start, self.measurements if stop is None else stop)
+        return values[:, None] if name == "order" and values.ndim == 1 else values
+
+    def at_draws(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+        """A series at the kept draws [start, stop)."""
+        step = self.keep // self.measure
+        return self.series(name, chain, slot, start * step, stop * step)[step - 1 :: step]
+
+    def state_hashes(self) -> dict[int, list[int]]:
+        """State hash of every chain by round."""
+        table = zip(self.file["hashed_round"][()], self.file["state_hash"][()], strict=True)
+        return {int(r): [int(v) for v in row] for r, row in table}
+
+    def segments(self) -> list[list[dict[str, Any]]]:
+        """The segments behind the bank, chain by chain; empty lists for a stand-alone bank."""
+        found: list[list[dict[str, Any]]] = json.loads(self.file.attrs["segments"])
+        return found
+
+    def _read(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+        if name not in self.file:
+            raise InputError(expected(f"{self.path}: series", f"one of {', '.join(self.series_names)}", name,
+                                      self.series_names))  # fmt: skip
+        try:
+            values: NDArray[Any] = self.file[name][chain, slot, start:stop]
+        except OSError as error:
+            where = f"{self.path}: {name}, chain {chain}, slot {slot}, from {start} to {stop}"
+            raise CorruptFile(f"{where}: expected data that fits its checksum, found {error}") from error
+        return values
+
+
+@contextmanager
+def open_bank(path: Path | str) -> Iterator[Bank]:
+    """Open a bank for reading. Raises InputError when it is not a bank, CorruptFile when its attributes or segments
+    are not what it says."""
+    path = Path(path)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: expected an hpcrg bank, found {error}") from None
+    with file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+        if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
+            raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
+        asked = ensembles.from_json(str(file.attrs["request"]))
+        bank = Bank(path, file, replace(asked))
+        _segments_present(bank)
+        yield bank
+
+
+def _segments_present(bank: Bank) -> None:
+    for chain, segments in enumerate(bank.segments()):
+        reach = 0
+        for s in segments:
+            if not (bank.path.parent / s["file"]).is_file():
+                raise CorruptFile(f"{bank.path}: expected the segment {s['file']}, found no such file")
+            if s["start"] != reach:
+                raise CorruptFile(expected(f"{bank.path}: chain {chain}: segment at draw", str(reach), s["start"]))
+            reach += s["draws"]
+        if segments and reach < bank.draws:
+            raise CorruptFile(expected(f"{bank.path}: chain {chain}: draws", str(bank.draws), reach))
+
+
+def check_integrity(path: Path) -> Iterator[str]:
+    """Every fault found in a bank: segment checksums, and every chunk of a stand-alone bank read through its
+    checksum."""
+    with open_bank(path) as bank:
+        for chain, segments in enumerate(bank.segments()):
+            for s in segments:
+                if sha256(path.parent / s["file"]) != s["sha256"]:
+                    yield f"{s['file']}: expected the sha256 written at sampling, found another; chain {chain} is altered"
+        for name in ("spins", *bank.series_names):
+            for chain in range(bank.chains):
+                for slot in range(bank.slots):
+                    yield from _readable(bank, name, chain, slot)
+
+
+def _readable(bank: Bank, name: str, chain: int, slot: int) -> Iterator[str]:
+    length = bank.draws if name == "spins" else bank.measurements
+    try:
+        for start in range(0, length, 4096):
+            bank._read(name, chain, slot, start, min(start + 4096, length))
+    except CorruptFile as error:
+        yield str(error)

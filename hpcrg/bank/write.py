@@ -1,0 +1,219 @@
+"""The bank file: virtual datasets over segments, with named dimensions and coordinates; valid netCDF-4."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.bank.schema import (
+    FILTERS,
+    SCHEMA,
+    axis_names,
+    chunk_shape,
+    columns,
+    encode,
+    packed,
+    stored_shape,
+)
+from hpcrg.bank.segment import Segment
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import InputError, expected
+from hpcrg.files import replace
+from hpcrg.updates import UPDATES
+
+
+def update_series(ensemble: Ensemble) -> tuple[str, ...]:
+    """The series that the updates of this ensemble leave, each once; the last update that leaves one fills it."""
+    names = [name for call in ensemble.updates for name in UPDATES[call.type].series]
+    return tuple(dict.fromkeys(names))
+
+
+def assemble(
+    path: Path, ensemble: Ensemble, directories: Sequence[Path], segments: Sequence[Sequence[Segment]],
+    hashes: Mapping[int, Sequence[int]],
+) -> None:  # fmt: skip
+    """Write the bank of `ensemble.draws` draws over the chains' segments, whole or not at all.
+
+    `directories[c]` and `segments[c]` belong to chain c; `hashes` maps a round to the state hash of every chain.
+    Segments beyond `ensemble.draws` are left out. Sources are named relative to the bank, so that a results
+    directory can be moved.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w") as file:
+            _attributes(file, ensemble, directories, segments, path.parent)
+            _coordinates(file, ensemble, hashes)
+            _virtual(file, ensemble, directories, segments, path.parent)
+        replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def attribute_digest(attributes: Mapping[str, Any]) -> str:
+    """The sha256 of the attributes, which HDF5 itself does not checksum."""
+    text = json.dumps({k: str(v) for k, v in attributes.items() if k != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _attributes(
+    file: h5py.File, ensemble: Ensemble, directories: Sequence[Path], segments: Sequence[Sequence[Segment]], base: Path
+) -> None:  # fmt: skip
+    manifest = [
+        [s.as_json() | {"file": os.path.relpath(d / s.name, base)} for s in chain if s.start < ensemble.draws]
+        for d, chain in zip(directories, segments, strict=True)
+    ]
+    attributes: dict[str, Any] = {
+        "schema": SCHEMA, "id": ensemble.id, "ensemble": json.dumps(ensemble.identity(), sort_keys=True),
+        "seed": ensemble.seed, "kernel_version": ensemble.version, "label": ensemble.label,
+        "chains": ensemble.chains, "draws": ensemble.draws, "request": ensemble.request(),
+        "segments": json.dumps(manifest),
+        "packing": "bits, most significant first, along the last lattice axis, zero padded"
+        if packed(ensemble.physics) else "none",
+    }  # fmt: skip
+    file.attrs.update(attributes | {"digest": attribute_digest(attributes)})
+
+
+def _scale(file: h5py.File, name: str, values: NDArray[Any], long_name: str) -> None:
+    data = file.create_dataset(name, data=values)
+    data.make_scale(name)
+    data.attrs["long_name"] = long_name
+
+
+def _label(data: h5py.Dataset, names: Sequence[str]) -> None:
+    for axis, name in enumerate(names):
+        data.dims[axis].attach_scale(data.file[name])
+
+
+def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Sequence[int]]) -> None:
+    e = ensemble
+    rounds = sorted(r for r in hashes if r <= e.rounds)
+    _scale(file, "chain", np.arange(e.chains), "independent chain")
+    _scale(file, "slot", np.arange(e.slots), "rung of the ladder, coldest first")
+    _scale(file, "draw", e.thermalise + e.keep * (np.arange(e.draws) + 1), "round of the kept configuration")
+    _scale(file, "measurement", e.thermalise + e.measure * (np.arange(e.measurements) + 1), "round of the measurement")
+    if e.physics.components > 1:
+        _scale(file, "component", np.arange(e.physics.components), "component of the order parameter")
+    shape = stored_shape(e.physics, e.geometry)
+    for name, length in zip(axis_names(e.physics, e.geometry), shape, strict=True):
+        _scale(file, name, np.arange(length), "stored lattice axis")
+    _scale(file, "hashed_round", np.array(rounds, dtype=np.int64), "round of a state hash")
+    for name, values in {"beta": np.array(e.betas), "temperature": e.temperatures}.items():
+        file.create_dataset(name, data=values, fletcher32=True, chunks=True)
+        _label(file[name], ["slot"])
+    table = np.array([hashes[r] for r in rounds], dtype=np.uint64).reshape(len(rounds), e.chains)
+    file.create_dataset("state_hash", data=table, fletcher32=True, chunks=True)
+    _label(file["state_hash"], ["hashed_round", "chain"])
+
+
+def datasets(ensemble: Ensemble) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], str, str]]:
+    """Every sampled dataset: axis names, shape, type, long name."""
+    e = ensemble
+    table: dict[str, tuple[tuple[str, ...], tuple[int, ...], str, str]] = {}
+    names = ("chain", "slot", "draw", *axis_names(e.physics, e.geometry))
+    shape = (e.chains, e.slots, e.draws, *stored_shape(e.physics, e.geometry))
+    table["spins"] = (names, shape, "u1" if packed(e.physics) else "i1", "kept configurations")
+    for name, column in columns(e.physics, update_series(e)).items():
+        rest = (column.component,) if column.component > 1 else ()
+        axes = ("chain", "slot", "measurement", *(("component",) if rest else ()))
+        table[name] = (axes, (e.chains, e.slots, e.measurements, *rest), column.dtype, column.long_name)
+    return table
+
+
+def _virtual(
+    file: h5py.File, ensemble: Ensemble, directories: Sequence[Path], segments: Sequence[Sequence[Segment]], base: Path
+) -> None:  # fmt: skip
+    e = ensemble
+    per_draw = e.keep // e.measure
+    for name, (axes, shape, dtype, long_name) in datasets(e).items():
+        layout = h5py.VirtualLayout(shape=shape, dtype=dtype)
+        step = 1 if name == "spins" else per_draw
+        for c, chain in enumerate(segments):
+            for s in chain:
+                take = min(s.draws, e.draws - s.start)
+                if take <= 0:
+                    continue
+                source = h5py.VirtualSource(
+                    os.path.relpath(directories[c] / s.name, base), name,
+                    shape=(shape[1], s.draws * step, *shape[3:]), dtype=dtype,
+                )  # fmt: skip
+                layout[c, :, s.start * step : (s.start + take) * step] = source[:, : take * step]
+        data = file.create_virtual_dataset(name, layout)
+        data.attrs["long_name"] = long_name
+        _label(data, axes)
+
+
+def write_bank(path: Path, ensemble: Ensemble, spins: NDArray[np.int8], series: Mapping[str, NDArray[Any]]) -> None:
+    """Write one stand-alone bank from arrays in memory: spins [chain, slot, draw, *lattice] and the series
+    [chain, slot, measurement(, component)]. Series that are not given are left out. Raises InputError when a shape
+    does not fit the ensemble."""
+    stored = encode(ensemble.physics, ensemble.geometry, spins)
+    table = datasets(ensemble)
+    given = {"spins": stored.reshape(table["spins"][1]), **series}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w") as file:
+            none: list[list[Segment]] = [[] for _ in range(ensemble.chains)]
+            _attributes(file, ensemble, [path.parent] * ensemble.chains, none, path.parent)
+            _coordinates(file, ensemble, {})
+            for name, values in given.items():
+                axes, shape, dtype, long_name = table[name]
+                if values.shape != shape:
+                    raise InputError(expected(f"{path}: {name}", f"shape {shape}", values.shape))
+                _solid(file, name, values.astype(dtype, copy=False), axes, long_name)
+        replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _solid(file: h5py.File, name: str, values: NDArray[Any], axes: Sequence[str], long_name: str) -> None:
+    chunks = (1, *chunk_shape(values.shape[3:], values.shape[2], values.dtype.itemsize))
+    data = file.create_dataset(name, data=values, chunks=chunks, shuffle=name != "spins", **FILTERS)
+    data.attrs["long_name"] = long_name
+    _label(data, axes)
+
+
+def export(bank: Path, output: Path) -> None:
+    """Copy a bank with its segments into one stand-alone file, chain by chain and slot by slot."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(bank, "r") as source, h5py.File(temporary, "w") as target:
+            attributes = dict(source.attrs) | {"segments": json.dumps([[] for _ in range(int(source.attrs["chains"]))])}
+            target.attrs.update(attributes | {"digest": attribute_digest(attributes)})
+            for name, data in source.items():
+                _copy(data, target, name)
+            for name, data in source.items():
+                for axis, dim in enumerate(data.dims):
+                    if len(dim) and name != (label := dim[0].name.removeprefix("/")):
+                        target[name].dims[axis].attach_scale(target[label])
+        replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _copy(data: h5py.Dataset, target: h5py.File, name: str) -> None:
+    if not data.is_virtual:
+        copied = target.create_dataset(name, data=data[()])
+        if data.is_scale:
+            copied.make_scale(name)
+    else:
+        chunks = (1, *chunk_shape(data.shape[3:], data.shape[2], data.dtype.itemsize))
+        copied = target.create_dataset(
+            name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS
+        )
+        rows = max(chunks[2], (64 << 20) // max(1, data.dtype.itemsize * int(np.prod(data.shape[3:], dtype=np.int64))))
+        for chain in range(data.shape[0]):
+            for slot in range(data.shape[1]):
+                for start in range(0, data.shape[2], rows):
+                    copied[chain, slot, start : start + rows] = data[chain, slot, start : start + rows]
+    copied.attrs["long_name"] = data.attrs.get("long_name", "")

@@ -1,0 +1,108 @@
+"""The committed record of one chain: its checkpoint and the segments that it names.
+
+Only what the checkpoint names exists; files that a killed run left beside it are removed on resume.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg import checkpoint
+from hpcrg.bank.segment import Segment
+from hpcrg.comm import Comm
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import CorruptFile, expected
+
+
+@dataclass
+class ChainState:
+    """One rank's view of a chain after `round` rounds. `slot_of` covers every walker, `spins` and `rng` the walkers
+    of this rank; `attempted` and `accepted` count exchanges by lower slot since the last measurement."""
+
+    round: int
+    slot_of: NDArray[np.int64]
+    spins: NDArray[np.int8]
+    rng: NDArray[np.uint64]
+    attempted: NDArray[np.int64]
+    accepted: NDArray[np.int64]
+    hashes: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a checkpoint says: arrays of the whole chain, its segments, its state hashes."""
+
+    arrays: dict[str, NDArray[Any]]
+    segments: list[Segment]
+    hashes: dict[int, int]
+
+
+@dataclass(frozen=True)
+class ChainFile:
+    """The directory of one chain of one ensemble."""
+
+    directory: Path
+    id: str
+    chain: int
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint."""
+        return self.directory / "checkpoint"
+
+    def save(self, state: ChainState, segments: list[Segment], comm: Comm) -> None:
+        """Commit the chain: gather the walkers and write the checkpoint at rank 0. Collective."""
+        parts = comm.gather((state.spins, state.rng))
+        if parts is None:
+            return
+        text = json.dumps({"id": self.id, "chain": self.chain, "segments": [s.as_json() for s in segments]})
+        checkpoint.save(self.path, {
+            "round": np.array(state.round), "slot_of": state.slot_of,
+            "spins": np.concatenate([p[0] for p in parts]), "rng": np.concatenate([p[1] for p in parts]),
+            "attempted": state.attempted, "accepted": state.accepted,
+            "hashed_rounds": np.array(list(state.hashes), np.int64),
+            "hashes": np.array(list(state.hashes.values()), np.uint64),
+            "record": np.frombuffer(text.encode(), np.uint8),
+        })  # fmt: skip
+
+    def contents(self) -> Contents:
+        """Read the checkpoint. Raises CorruptFile when it is altered or belongs to another chain."""
+        arrays = checkpoint.load(self.path)
+        record = json.loads(arrays.pop("record").tobytes())
+        if (record["id"], record["chain"]) != (self.id, self.chain):
+            wanted = f"ensemble {self.id} chain {self.chain}"
+            raise CorruptFile(expected(f"{self.path}", wanted, f"ensemble {record['id']} chain {record['chain']}"))
+        hashes = zip(arrays.pop("hashed_rounds").tolist(), arrays.pop("hashes").tolist(), strict=True)
+        return Contents(arrays, [Segment(**s) for s in record["segments"]], dict(hashes))
+
+    def resume(self, ensemble: Ensemble, comm: Comm, walkers: range) -> tuple[ChainState, list[Segment]] | None:
+        """The committed state as this rank sees it, or None where nothing was committed. Collective; removes files
+        that no checkpoint names. Raises CorruptFile when a committed segment is missing."""
+        found = self._recover() if comm.rank == 0 else None
+        contents: Contents | None = comm.bcast(found)
+        if contents is None:
+            return None
+        a, mine = contents.arrays, slice(walkers.start, walkers.stop)
+        state = ChainState(
+            int(a["round"]), a["slot_of"], a["spins"][mine].copy(), a["rng"][mine].copy(),
+            a["attempted"], a["accepted"], dict(contents.hashes),
+        )  # fmt: skip
+        return state, contents.segments
+
+    def _recover(self) -> Contents | None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        contents = self.contents() if self.path.exists() else None
+        named = {s.name for s in contents.segments} if contents else set()
+        for file in self.directory.iterdir():
+            if file.name != self.path.name and file.name not in named:
+                file.unlink()
+        missing = [name for name in named if not (self.directory / name).is_file()]
+        if missing:
+            raise CorruptFile(f"{self.directory}: expected the segment {missing[0]} that its checkpoint names, found none")
+        return contents

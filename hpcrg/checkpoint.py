@@ -1,0 +1,42 @@
+"""Checkpoints: one file that is there whole or not at all, and that knows when it has been altered.
+
+A line `hpcrg.checkpoint/1 <sha256>` and then a NumPy archive of plain arrays; nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.errors import CorruptFile, expected
+from hpcrg.files import write_atomically
+
+SCHEMA = b"hpcrg.checkpoint/1"
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays, durable when this returns."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(arrays))
+    payload = buffer.getvalue()
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    write_atomically(path, SCHEMA + b" " + digest + b"\n" + payload)
+
+
+def load(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays. Raises CorruptFile when a single bit differs from what was written."""
+    head, _, payload = path.read_bytes().partition(b"\n")
+    schema, _, digest = head.partition(b" ")
+    if schema != SCHEMA:
+        raise CorruptFile(expected(f"{path}: schema", SCHEMA.decode(), schema[:40]))
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
+        raise CorruptFile(f"{path}: expected content that fits its sha256, found other content; "
+                          "move the file away to start its chain again")  # fmt: skip
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}

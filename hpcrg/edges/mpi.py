@@ -1,0 +1,56 @@
+"""MPI ranks as a Comm (mpi4py; MPI 3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from hpcrg.comm import Comm, share
+from hpcrg.errors import InputError
+
+
+KINDS = {"i8": MPI.INT64_T, "u1": MPI.UINT8_T, "f8": MPI.DOUBLE}
+
+
+class Ranks:
+    """A group of MPI ranks."""
+
+    def __init__(self, comm: MPI.Intracomm) -> None:
+        self._comm = comm
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+
+    def split(self, colour: int) -> Comm:
+        """The ranks of one colour, in their old order."""
+        return Ranks(self._comm.Split(colour, self.rank))
+
+    def allgather(self, values: NDArray[Any], total: int) -> NDArray[Any]:
+        """Shares of `total` rows joined along the first axis, in rank order."""
+        local = np.ascontiguousarray(values)
+        row = int(np.prod(local.shape[1:], dtype=np.int64))
+        counts = [len(share(total, self.size, rank)) * row for rank in range(self.size)]
+        out = np.empty((total, *local.shape[1:]), dtype=local.dtype)
+        kind = KINDS[local.dtype.str[1:]]
+        self._comm.Allgatherv([local, local.size, kind], [out, counts, kind])
+        return out
+
+    def gather(self, value: Any) -> list[Any] | None:
+        """Every rank's value at rank 0."""
+        return self._comm.gather(value, root=0)
+
+    def bcast(self, value: Any) -> Any:
+        """Rank 0's value everywhere."""
+        return self._comm.bcast(value, root=0)
+
+
+def world(expected_ranks: int | None) -> Ranks:
+    """All ranks of this run. Raises InputError when there are not as many as the launcher was asked for: a launcher
+    that does not fit the MPI library starts N separate worlds of one rank without a word."""
+    ranks = Ranks(MPI.COMM_WORLD)
+    if expected_ranks is not None and ranks.size != expected_ranks:
+        raise InputError(f"MPI: expected a world of {expected_ranks} ranks, found {ranks.size}; "
+                         "is the launcher (mpiexec, srun) the one of this MPI library?")  # fmt: skip
+    return ranks

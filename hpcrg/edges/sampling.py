@@ -1,0 +1,100 @@
+"""Sampling as a process or a set of MPI ranks: the world, the lock on the state, signals, progress, provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hpcrg import __version__
+from hpcrg.comm import Alone, Comm
+from hpcrg.edges.signals import stop_requests
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import InputError
+from hpcrg.files import write_atomically
+from hpcrg.progress import reporting
+from hpcrg.sampler import Limits, sample
+
+LAUNCHER_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+
+
+def world(expected_ranks: int | None) -> Comm:
+    """The ranks of this run; without a launcher, one, and MPI is not even loaded."""
+    if expected_ranks in (None, 1) and not any(v in os.environ for v in LAUNCHER_VARIABLES):
+        return Alone()
+    from hpcrg.edges import mpi
+
+    return mpi.world(expected_ranks)
+
+
+def run_sampling(
+    ensemble: Ensemble, output: Path, state: Path, ranks: int | None, time_limit: float | None, interval: float
+) -> None:
+    """Sample an ensemble on all ranks of this run. Raises InputError when another run holds its state."""
+    comm = world(ranks)
+    ensemble.identity()
+    begun = time.time()
+    with _owned(state / ensemble.id, comm), stop_requests(time_limit) as stop:
+        total = ensemble.rounds * ensemble.chains
+        with reporting(f"sample {ensemble.label}", quiet=comm.rank != 0) as report:
+            mine = _Fraction(ensemble, min(comm.size, ensemble.chains))
+            sample(
+                ensemble, output, state, comm, Limits(interval, stop),
+                lambda chain, done, rounds: report(mine(chain, done, rounds), f"{total * ensemble.slots} rounds"),
+            )  # fmt: skip
+    if comm.rank == 0:
+        _provenance(ensemble, output, comm.size, begun)
+
+
+class _Fraction:
+    """How far the first group of ranks is with its chains; the other groups are as far."""
+
+    def __init__(self, ensemble: Ensemble, groups: int) -> None:
+        self.chains = len(range(0, ensemble.chains, groups))
+        self.groups = groups
+
+    def __call__(self, chain: int, done: int, rounds: int) -> float:
+        return (chain // self.groups + done / max(1, rounds)) / self.chains
+
+
+@contextmanager
+def _owned(directory: Path, comm: Comm) -> Iterator[None]:
+    """Hold the lock of one ensemble's state on rank 0; every rank learns when it is held by another run."""
+    lock = FileLock(directory / "lock") if comm.rank == 0 else None
+    held = None
+    if lock is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            held = f"{directory}: expected to be the only run on this ensemble, found another that holds its lock"
+    held = comm.bcast(held)
+    if held:
+        raise InputError(held)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _provenance(ensemble: Ensemble, output: Path, ranks: int, begun: float) -> None:
+    """Who made the bank, when and where: a sidecar, so that equal physics gives equal banks."""
+    path = output.with_suffix(".provenance.json")
+    runs = json.loads(path.read_text()) if path.exists() else []
+    packages = ("numpy", "numba", "h5py", "mpi4py")
+    runs.append({
+        "id": ensemble.id, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
+        "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
+        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: version(p) for p in packages},
+    })  # fmt: skip
+    write_atomically(path, json.dumps(runs, indent=1).encode())

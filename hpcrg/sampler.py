@@ -1,0 +1,318 @@
+"""The sampling loop: chains of walkers on a ladder, identical on any number of ranks.
+
+One round is every update of the list on every walker, then one non-reversible even-odd exchange. What a chain does
+depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges are decided by
+a counter hash that every rank computes alike, and states stay where they are while slot labels move. Whole chains are
+divided over ranks first, the walkers of a chain only when there are more ranks than chains.
+
+The checkpoint is the commit record: a segment file counts once the checkpoint that names it has been written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.bank.schema import columns, encode, stored_shape
+from hpcrg.bank.segment import Segment, write_segment
+from hpcrg.bank.write import assemble, update_series
+from hpcrg.chainfile import ChainFile, ChainState
+from hpcrg.comm import Alone, Comm, share
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import Interrupted
+from hpcrg.ladder import swap
+from hpcrg.observables import build_measure, initial
+from hpcrg.rng import Purpose, id_words, key_of, stream
+from hpcrg.updates import UPDATES, Sweep
+
+SEGMENT_BYTES = 64 << 20
+SEGMENT_MEASUREMENTS = 1 << 15
+THERMALISATION_STRIDE = 64
+Progress = Callable[[int, int, int], None]
+"""Called with chain, rounds done and rounds in all."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The compiled parts of one ensemble."""
+
+    ensemble: Ensemble
+
+    @cached_property
+    def sweeps(self) -> list[tuple[Sweep, int]]:
+        """The updates of one round and how often each runs."""
+        e = self.ensemble
+        return [(UPDATES[u.type].build(e.physics, e.geometry), u.repeat) for u in e.updates]
+
+    @cached_property
+    def measure(self) -> Any:
+        """Energy, order parameter and structure factor of walkers."""
+        return build_measure(self.ensemble.physics, self.ensemble.geometry)
+
+    @cached_property
+    def neighbours(self) -> NDArray[np.int32]:
+        """The neighbour table."""
+        return self.ensemble.geometry.neighbours()
+
+
+def start_state(ensemble: Ensemble, chain: int, walkers: range) -> ChainState:
+    """The state before the first round: even chains start at random, odd chains fully ordered, so that chains which
+    still remember their start disagree."""
+    words = id_words(ensemble.id)
+    kind = "random" if chain % 2 == 0 else "ordered"
+    shape = (len(walkers), ensemble.geometry.volume)
+    spins, rng = np.empty(shape, dtype=np.int8), np.empty((len(walkers), 4), dtype=np.uint64)
+    for i, w in enumerate(walkers):
+        first = stream(ensemble.seed, Purpose.INITIAL, *words, chain, w)
+        spins[i] = initial(ensemble.physics, ensemble.geometry, kind, first)
+        rng[i] = stream(ensemble.seed, Purpose.WALKER, *words, chain, w)
+    zero = np.zeros(ensemble.slots, dtype=np.int64)
+    return ChainState(0, np.arange(ensemble.slots), spins, rng, zero, zero.copy(), {})
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one round leaves, for this rank's walkers, plus every walker's slot."""
+
+    slot_of: NDArray[np.int64]
+    values: Mapping[str, NDArray[Any]]
+
+
+def advance(kernels: Kernels, key: int, state: ChainState, comm: Comm, walkers: range) -> Measurement:
+    """One round, in place. The measurement is of the state after the updates and before the exchange."""
+    e = kernels.ensemble
+    ladder = np.array(e.betas)
+    betas = ladder[state.slot_of[walkers.start : walkers.stop]]
+    values = _update(kernels, state, betas)
+    n = len(walkers)
+    energy, order = np.empty(n, np.int64), np.empty((n, e.physics.components), np.int64)
+    structure = np.empty(n)
+    kernels.measure(state.spins, kernels.neighbours, energy, order, structure)
+    state.round += 1
+    done = Measurement(state.slot_of, {"energy": energy, "order": order, "structure": structure, **values})
+    if e.exchange:
+        energies = comm.allgather(energy, e.slots)
+        state.slot_of, tried, accepted = swap(np.uint64(key), state.round, state.slot_of, energies, ladder)
+        state.attempted, state.accepted = state.attempted + tried, state.accepted + accepted
+    if state.round & (state.round - 1) == 0:
+        state.hashes[state.round] = state_hash(state, comm)
+    return done
+
+
+def _update(kernels: Kernels, state: ChainState, betas: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    values = {}
+    for sweep, repeat in kernels.sweeps:
+        info = np.empty((len(betas), len(sweep.series)))
+        for _ in range(repeat):
+            sweep.kernel(state.spins, betas, state.rng, kernels.neighbours, info)
+        values.update({name: info[:, k] for k, name in enumerate(sweep.series)})
+    return values
+
+
+def state_hash(state: ChainState, comm: Comm) -> int:
+    """64 bits of the sha256 of all walkers' configurations, random states and slots."""
+    local = [hashlib.sha256(s.tobytes() + r.tobytes()).digest() for s, r in zip(state.spins, state.rng, strict=True)]
+    digests = comm.allgather(np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32), len(state.slot_of))
+    whole = hashlib.sha256(digests.tobytes() + state.slot_of.astype("<i8").tobytes()).digest()
+    return int.from_bytes(whole[:8], "little")
+
+
+class Buffer:
+    """Measurements and draws of the running segment: this rank's walkers, [walker, row, ...]."""
+
+    def __init__(self, ensemble: Ensemble, walkers: int) -> None:
+        e, self.per_draw = ensemble, ensemble.keep // ensemble.measure
+        stored = int(np.prod(stored_shape(e.physics, e.geometry), dtype=np.int64))
+        by_memory = SEGMENT_BYTES // max(1, stored * e.slots)
+        self.capacity = max(1, min(by_memory, SEGMENT_MEASUREMENTS // self.per_draw))
+        rows = self.capacity * self.per_draw
+        table = columns(e.physics, update_series(e))
+        sampled = [k for k in table if k not in ("walker", "exchange_attempted", "exchange_accepted")]
+        self.ensemble, self.measured, self.draws = e, 0, 0
+        self.series = {
+            k: np.empty((walkers, rows, *((table[k].component,) if k == "order" else ())), table[k].dtype)
+            for k in sampled
+        }
+        self.slot_of = np.empty((rows, e.slots), np.int64)
+        self.attempted, self.accepted = np.empty((2, e.slots, rows), np.uint16)
+        kind = np.uint8 if e.physics.states == 2 else np.int8
+        self.spins = np.empty((walkers, self.capacity, *stored_shape(e.physics, e.geometry)), kind)
+
+    def measurement(self, done: Measurement, state: ChainState) -> None:
+        """Append one measurement and start counting exchanges anew."""
+        i = self.measured
+        for name, rows in self.series.items():
+            rows[:, i] = done.values[name]
+        self.slot_of[i] = done.slot_of
+        self.attempted[:, i], self.accepted[:, i] = state.attempted, state.accepted
+        self.measured += 1
+
+    def draw(self, state: ChainState) -> None:
+        """Append one configuration of every walker."""
+        self.spins[:, self.draws] = encode(self.ensemble.physics, self.ensemble.geometry, state.spins)
+        self.draws += 1
+
+    def clear(self) -> None:
+        """Start the next segment."""
+        self.measured = self.draws = 0
+
+    def by_slot(self, comm: Comm) -> tuple[NDArray[Any], dict[str, NDArray[Any]]] | None:
+        """At rank 0, spins (slot, draw, ...) and series (slot, measurement, ...) of all walkers; None elsewhere."""
+        local = {k: v[:, : self.measured] for k, v in self.series.items()} | {"spins": self.spins[:, : self.draws]}
+        parts = comm.gather(local)
+        if parts is None:
+            return None
+        slots = self.slot_of[: self.measured].T
+        rows = {k: np.concatenate([p[k] for p in parts]) for k in local}
+        spins = _reorder(rows.pop("spins"), slots[:, self.per_draw - 1 :: self.per_draw])
+        series = {k: _reorder(v[..., 0] if v.ndim == 3 and v.shape[2] == 1 else v, slots) for k, v in rows.items()}
+        walker = np.broadcast_to(np.arange(len(slots), dtype=np.uint16)[:, None], slots.shape)
+        series["walker"] = _reorder(walker, slots)
+        series["exchange_attempted"] = self.attempted[:, : self.measured]
+        series["exchange_accepted"] = self.accepted[:, : self.measured]
+        return spins, series
+
+
+def _reorder(by_walker: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
+    """[slot, row, ...] from [walker, row, ...] and the slot of every walker at every row."""
+    out = np.empty_like(by_walker)
+    out[slots, np.arange(slots.shape[1])[None, :]] = by_walker
+    return out
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to commit and when to stop: `interval` seconds bounds the work that a kill can lose; `stop` says that a
+    signal or the time limit asks for the end."""
+
+    interval: float = 30.0
+    stop: Callable[[], bool] = lambda: False
+
+
+def sample_chain(
+    ensemble: Ensemble, chain: int, directory: Path, comm: Comm, limits: Limits, progress: Progress
+) -> None:
+    """Bring one chain to `ensemble.draws` draws, from its checkpoint if there is one.
+
+    Raises Interrupted after a commit when `limits.stop` says so, CorruptFile when the checkpoint is altered.
+    """
+    e = ensemble
+    kernels, walkers = Kernels(e), share(e.slots, comm.size, comm.rank)
+    record = ChainFile(directory, e.id, chain)
+    state, segments = record.resume(e, comm, walkers) or (start_state(e, chain, walkers), [])
+    if state.round == 0:
+        state.hashes[0] = state_hash(state, comm)
+    key = key_of(e.seed, Purpose.EXCHANGE, *id_words(e.id), chain)
+    buffer, committed, done = Buffer(e, len(walkers)), time.monotonic(), sum(s.draws for s in segments)
+    for boundary in _boundaries(e, state.round):
+        _run_to(boundary, kernels, key, state, comm, walkers, buffer)
+        full = buffer.draws == buffer.capacity or boundary == e.rounds
+        asked, late = comm.bcast((limits.stop(), time.monotonic() - committed > limits.interval))
+        progress(chain, state.round, e.rounds)
+        if full or late or asked:
+            segments = _commit(record, state, segments, buffer, done, comm)
+            done += buffer.draws
+            buffer.clear()
+            committed = time.monotonic()
+        if asked and boundary < e.rounds:
+            raise Interrupted(f"{e.label}: chain {chain} stopped at round {state.round} of {e.rounds}; "
+                              "the same command goes on from there")  # fmt: skip
+
+
+def _boundaries(e: Ensemble, done: int) -> Iterator[int]:
+    """Rounds at which a chain may be committed: strides of the thermalisation, then every draw."""
+    for boundary in [*range(THERMALISATION_STRIDE, e.thermalise, THERMALISATION_STRIDE), e.thermalise]:
+        if boundary > done:
+            yield boundary
+    yield from range(max(e.thermalise, done) + e.keep, e.rounds + 1, e.keep)
+
+
+def _run_to(
+    boundary: int, kernels: Kernels, key: int, state: ChainState, comm: Comm, walkers: range, buffer: Buffer
+) -> None:
+    e = kernels.ensemble
+    while state.round < boundary:
+        done = advance(kernels, key, state, comm, walkers)
+        since = state.round - e.thermalise
+        if since > 0 and since % e.measure == 0:
+            buffer.measurement(done, state)
+            state.attempted, state.accepted = np.zeros_like(state.attempted), np.zeros_like(state.accepted)
+        if since > 0 and since % e.keep == 0:
+            buffer.draw(state)
+
+
+def _commit(
+    record: ChainFile, state: ChainState, segments: list[Segment], buffer: Buffer, done: int, comm: Comm
+) -> list[Segment]:
+    rows = buffer.by_slot(comm) if buffer.draws else None
+    if rows is not None:
+        segments = [*segments, write_segment(record.directory, record.id, record.chain, done, *rows)]
+    segments = comm.bcast(segments)
+    record.save(state, segments, comm)
+    return segments
+
+
+def sample(
+    ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Limits, progress: Progress
+) -> None:
+    """Sample every chain of an ensemble and assemble its bank at `output`. Segments and checkpoints live under
+    `state`; a bank refers to them. Collective over `comm`."""
+    e = ensemble
+    _compile_once(e, comm)
+    groups = min(comm.size, e.chains)
+    mine = comm.rank * groups // comm.size
+    group = comm.split(mine)
+    problem: Interrupted | None = None
+    for chain in range(mine, e.chains, groups):
+        try:
+            sample_chain(e, chain, chain_directory(state, e, chain), group, limits, progress)
+        except Interrupted as stopped:
+            problem = stopped
+            break
+    stopped_somewhere = any(comm.bcast(comm.gather(problem is not None)) or [])
+    if stopped_somewhere:
+        raise problem or Interrupted(f"{e.label}: other ranks stopped; the same command goes on from there")
+    if comm.rank == 0:
+        records = [ChainFile(chain_directory(state, e, c), e.id, c) for c in range(e.chains)]
+        contents = [r.contents() for r in records]
+        hashes = {r: [c.hashes[r] for c in contents] for r in contents[0].hashes if r <= e.rounds}
+        assemble(output, e, [r.directory for r in records], [c.segments for c in contents], hashes)
+    comm.bcast(None)
+
+
+def chain_directory(state: Path, ensemble: Ensemble, chain: int) -> Path:
+    """Where one chain of an ensemble keeps its segments and checkpoint."""
+    return state / ensemble.id / f"chain-{chain:04d}"
+
+
+def _compile_once(ensemble: Ensemble, comm: Comm) -> None:
+    """Compile on rank 0 first: the other ranks then load its work from the cache and none waits for a race."""
+    if comm.rank == 0:
+        _warm(ensemble)
+    comm.bcast(None)
+    if comm.rank != 0:
+        _warm(ensemble)
+
+
+def _warm(ensemble: Ensemble) -> None:
+    walkers = range(ensemble.slots)
+    advance(Kernels(ensemble), 0, start_state(ensemble, 0, walkers), Alone(), walkers)
+
+
+def replay(ensemble: Ensemble, chain: int, rounds: int) -> dict[int, int]:
+    """State hashes of the first rounds of a chain, recomputed on this one rank."""
+    walkers, comm = range(ensemble.slots), Alone()
+    state, kernels = start_state(ensemble, chain, walkers), Kernels(ensemble)
+    state.hashes[0] = state_hash(state, comm)
+    key = key_of(ensemble.seed, Purpose.EXCHANGE, *id_words(ensemble.id), chain)
+    for _ in range(rounds):
+        advance(kernels, key, state, comm, walkers)
+    return state.hashes

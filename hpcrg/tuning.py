@@ -1,0 +1,72 @@
+"""A ladder with equal rejection between neighbours, found from fixed pilot chains before any ensemble exists.
+
+Pilot chains run on a trial ladder; the ladder is then spaced evenly in the measured communication barrier
+(Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022)), a few times over. Pilots have a fixed
+seed and length, so the betas, which enter the id of the ensemble, are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.campaign import Campaign, TuneSpec
+from hpcrg.comm import Alone
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import InputError, expected
+from hpcrg.files import write_atomically
+from hpcrg.ladder import barrier, tune
+from hpcrg.progress import Report
+from hpcrg.rng import Purpose, key_of
+from hpcrg.sampler import Kernels, advance, start_state
+
+SCHEMA = "hpcrg.ladder/1"
+
+
+def tune_ladder(campaign: Campaign, label: str, output: Path, report: Report) -> None:
+    """Write the tuned betas of an ensemble. Raises InputError when its ladder is not one to be tuned."""
+    wanted = campaign.ensemble(label)
+    spec = campaign.ensembles_[wanted.group].ladder.tune
+    if spec is None:
+        raise InputError(f"ensembles.{wanted.group}.ladder: expected `tune`, found given temperatures")
+    betas: Sequence[float] = np.linspace(1 / spec.coldest, 1 / spec.hottest, spec.slots).tolist()
+    rejection = np.zeros(spec.slots - 1)
+    for i in range(spec.iterations):
+        trial = replace(wanted, betas=tuple(betas), exchange=True)
+        rejection = pilot_rejection(trial, spec, i)
+        if i + 1 < spec.iterations:
+            betas = [round(float(b), 12) for b in tune(np.array(betas), rejection, spec.slots)]
+        report((i + 1) / spec.iterations, f"barrier {barrier(rejection):.2f}")
+    record = {
+        "schema": SCHEMA, "ensemble": label, "betas": list(betas), "temperatures": [1 / b for b in betas],
+        "rejection": rejection.tolist(), "barrier": float(barrier(rejection)),
+    }  # fmt: skip
+    write_atomically(output, json.dumps(record, indent=1).encode())
+
+
+def pilot_rejection(trial: Ensemble, spec: TuneSpec, iteration: int) -> NDArray[np.float64]:
+    """Rejection rate of every neighbouring pair over the second half of the pilot chains."""
+    kernels, walkers, comm = Kernels(trial), range(trial.slots), Alone()
+    tried, accepted = np.zeros(trial.slots), np.zeros(trial.slots)
+    for chain in range(spec.pilot_chains):
+        state = start_state(trial, chain, walkers)
+        key = key_of(trial.seed, Purpose.PILOT, iteration, chain)
+        for _ in range(spec.pilot_rounds):
+            advance(kernels, key, state, comm, walkers)
+            if state.round == spec.pilot_rounds // 2:
+                state.attempted, state.accepted = np.zeros_like(state.attempted), np.zeros_like(state.accepted)
+        tried, accepted = tried + state.attempted, accepted + state.accepted
+    return 1.0 - accepted[:-1] / tried[:-1]
+
+
+def read_ladder(path: Path) -> list[float]:
+    """The betas of a tuned ladder, coldest first."""
+    record = json.loads(path.read_text())
+    if record.get("schema") != SCHEMA:
+        raise InputError(expected(f"{path}: schema", SCHEMA, record.get("schema")))
+    return sorted((float(b) for b in record["betas"]), reverse=True)

@@ -1,0 +1,30 @@
+"""Is a bank what it says: checksums, and its first rounds recomputed serially and compared bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpcrg.bank import open_bank
+from hpcrg.bank.read import check_integrity
+from hpcrg.sampler import replay
+
+
+def faults(path: Path, replay_rounds: int = 0) -> Iterator[str]:
+    """Every fault found in a bank. State hashes are stored at rounds 0, 1, 2, 4, 8, ...; a replay compares those up
+    to `replay_rounds`."""
+    yield from check_integrity(path)
+    if replay_rounds:
+        yield from _replay_faults(path, replay_rounds)
+
+
+def _replay_faults(path: Path, rounds: int) -> Iterator[str]:
+    with open_bank(path) as bank:
+        stored, ensemble = bank.state_hashes(), bank.ensemble
+    for chain in range(ensemble.chains):
+        again = replay(ensemble, chain, min(rounds, ensemble.rounds))
+        for round_, value in again.items():
+            if stored.get(round_, [None] * ensemble.chains)[chain] != value:
+                yield (f"chain {chain}: expected the state hash of a serial replay after round {round_}, "
+                       "found another; the machine, the MPI library or the file is at fault")  # fmt: skip
+                break
