@@ -1,0 +1,87 @@
+"""Parallel tempering: the non-reversible even-odd exchange, and ladders of equal communication barrier.
+
+Walkers keep their identity and exchange slots. In round t the pairs (p, p + 1) with p % 2 == t % 2 are tried, which
+carries a walker ballistically along the ladder (Okabe et al., Chem. Phys. Lett. 335, 435 (2001); Syed et al., J. R. Stat. Soc. B
+84, 321 (2022)). Slot 0 is the coldest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from hpcrg.errors import expected
+from hpcrg.jit import helper, kernel
+from hpcrg.rng import fraction, hash64
+
+U64 = np.uint64
+Exchange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+@helper
+def acceptance(beta_cold: float, beta_hot: float, energy_cold: float, energy_hot: float) -> float:
+    """min(1, exp((beta_p - beta_p+1) (E_p - E_p+1)))."""
+    return min(1.0, np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
+
+
+@kernel("void(uint64, int64, int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1])")
+def _swap(key, turn, walker_at, energy, betas, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
+    for p in range(turn % 2, betas.size - 1, 2):
+        cold, hot = walker_at[p], walker_at[p + 1]
+        attempted[p] = 1
+        if fraction(hash64(key, turn, p)) < acceptance(betas[p], betas[p + 1], energy[cold], energy[hot]):
+            accepted[p] = 1
+            slot_of[cold], slot_of[hot] = p + 1, p
+
+
+def swap(
+    key: np.uint64, turn: int, slot_of: NDArray[np.int64], energy: NDArray[np.float64] | NDArray[np.int64],
+    betas: NDArray[np.float64],
+) -> Exchange:  # fmt: skip
+    """One exchange of round `turn` in one chain: the new slot of every walker, and for every slot p whether the pair
+    (p, p + 1) was tried and was accepted (int64[slot], 0 or 1; the last is always 0).
+
+    `energy` is by walker, `betas` by slot. A pure function: equal arguments give equal results on every rank.
+    Raises ValueError unless there are as many walkers as slots.
+    """
+    if not len(slot_of) == len(energy) == len(betas):
+        raise ValueError(expected("swap", f"{len(betas)} walkers and energies", (len(slot_of), len(energy))))
+    after = np.array(slot_of, np.int64)
+    attempted, accepted = np.zeros(len(betas), np.int64), np.zeros(len(betas), np.int64)
+    walker_at = np.argsort(after)
+    _swap(U64(key), turn, walker_at, np.array(energy, np.float64), np.array(betas), after, attempted, accepted)
+    return after, attempted, accepted
+
+
+def round_trips(walker_at_slot: NDArray[np.int64]) -> int:
+    """Complete round trips, coldest slot to hottest and back, of all walkers together; [measurement, slot]."""
+    slots = walker_at_slot.shape[1]
+    heading_home: dict[int, bool] = {}
+    trips = 0
+    for coldest, hottest in zip(walker_at_slot[:, 0].tolist(), walker_at_slot[:, slots - 1].tolist(), strict=True):
+        trips += heading_home.get(coldest, False)
+        heading_home[coldest] = False
+        if hottest in heading_home:
+            heading_home[hottest] = True
+    return trips
+
+
+def barrier(rejection: NDArray[np.float64]) -> float:
+    """The communication barrier Lambda: the sum of rejection rates of neighbouring pairs, rejection[slots - 1]."""
+    return float(np.sum(rejection))
+
+
+def tune(betas: NDArray[np.float64], rejection: NDArray[np.float64], slots: int) -> NDArray[np.float64]:
+    """A ladder of `slots` betas between the same ends, with equal barrier between neighbours.
+
+    `rejection` holds the measured rejection rates of the pairs of `betas`. Beta as a function of the cumulative barrier
+    is a monotone cubic (Syed et al., section 5.4). Raises ValueError for a ladder that is not ordered coldest first.
+    """
+    if len(rejection) != len(betas) - 1 or np.any(np.diff(betas) >= 0):
+        raise ValueError(expected("tune", "betas coldest first and a rejection rate for each pair", (betas, rejection)))
+    steps = np.maximum(rejection, 1e-6)
+    cumulative = np.concatenate([[0.0], np.cumsum(steps)])
+    tuned = PchipInterpolator(cumulative, betas)(np.linspace(0.0, cumulative[-1], slots))
+    tuned[0], tuned[-1] = betas[0], betas[-1]
+    return np.asarray(tuned, np.float64)
