@@ -3,11 +3,11 @@
     unit = (chain, slot, start, stop)          one jackknife block of one chain at one rung
     acc_0 = step(initial, chunk 0),  acc_k = step(acc_{k-1}, chunk k),  result = acc_last
 
-A chunk is a range of draws (or of measurements: the step decides what it reads). It is read inside the task that uses
-it and is never a result, so at most (threads x one chunk) of spins is in memory however large the bank is; what
-travels between tasks is the accumulator. Chunks are folded strictly in order, so a step that adds draw after draw
-gives the same bits for every chunk size, number of workers and scheduler. Integer sums do so by themselves; a step
-that adds floats must add them one at a time, in order, and not sum a chunk first.
+A chunk is a range of draws (or of measurements: the step decides what it reads). It is read inside the task
+that uses it and is never a result, so at most (threads x one chunk) of spins is in memory however large the
+bank is; what travels between tasks is the accumulator. Chunks are folded strictly in order, so a step that
+adds draw after draw gives the same bits for every chunk size, number of workers and scheduler. Integer sums
+do so by themselves; a step that adds floats must add them one at a time, in order, and not sum a chunk first.
 
 Use:
 
@@ -18,12 +18,12 @@ Use:
     graph, keys = fold(path, units, add_energy, 0, chunk=65536)
     sums = dask.threaded.get(graph, keys)                           # sums[i] belongs to units[i]
 
-or in one call, in waves that bound the scheduler's memory too, with progress:
+or in one call, in waves that bound the scheduler's memory too, on whatever runs graphs:
 
-    sums = evaluate(path, units, add_energy, 0, chunk=65536, compute=compute_with(client, progress))
+    sums = evaluate(path, units, add_energy, 0, chunk=65536, compute=compute_here)
 
-The step gets its own deep copy of the accumulator and may change it in place. Parameters of a step are bound with
-`functools.partial`, or the step is a frozen dataclass with `__call__`.
+The step gets its own deep copy of the accumulator and may change it in place. Parameters of a step are bound
+with `functools.partial`, or the step is a frozen dataclass with `__call__`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ import functools
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import dask
-from dask.callbacks import Callback
+from dask.local import get_sync
 
 from hpcrg.bank import Bank, open_bank
 from hpcrg.errors import InputError, expected
@@ -44,9 +43,9 @@ from hpcrg.errors import InputError, expected
 Key = tuple[str, int, int]
 Graph = dict[Key, tuple[Any, ...]]
 Compute = Callable[[Graph, list[Key]], list[Any]]
-Progress = Callable[[int, int], None]
 Accumulator = TypeVar("Accumulator")
-Step = Callable[[Accumulator, Bank, int, int, int, int], Accumulator]  # accumulator, bank, chain, slot, start, stop
+Step = Callable[[Accumulator, Bank, int, int, int, int], Accumulator]
+"""step(accumulator, bank, chain, slot, start, stop) -> accumulator"""
 LONGEST_WAVE = 20_000  # tasks that a scheduler is given at once
 
 
@@ -57,14 +56,6 @@ class Unit(NamedTuple):
     slot: int
     start: int
     stop: int
-
-
-class Client(Protocol):
-    """The two methods used of a `distributed.Client`, so that this module imports no engine."""
-
-    def get(self, dsk: Any, keys: Any, *, sync: bool) -> Any: ...
-
-    def gather(self, futures: Any) -> Any: ...
 
 
 def block_ranges(length: int, blocks: int) -> list[tuple[int, int]]:
@@ -121,21 +112,16 @@ def evaluate(
     chunk: int,
     compute: Compute,
 ) -> list[Accumulator]:
-    """The fold of every unit, in the order of `units`, in waves of at most LONGEST_WAVE tasks (one unit at least)."""
+    """The fold of every unit, in the order of `units`, in waves of at most LONGEST_WAVE tasks."""
     results: list[Accumulator] = []
     for wave in _waves(units, chunk):
         results += compute(*fold(bank_path, wave, step, initial, chunk))
     return results
 
 
-def compute_with(client: Client | None, progress: Progress | None = None) -> Compute:
-    """How to run a graph: on a Dask client, or in this thread when there is none.
-
-    `progress(done, total)` is called as tasks (without a client) or units (with one) end.
-    """
-    if client is None:
-        return functools.partial(_compute_here, progress)
-    return functools.partial(_compute_on, client, progress)
+def compute_here(graph: Graph, keys: list[Key]) -> list[Any]:
+    """Run a graph in this thread, task after task; `hpcrg.edges.dask` runs it elsewhere."""
+    return list(get_sync(graph, keys))
 
 
 def _link(step: Step[Any], bank_path: str, unit: Unit, accumulator: Any) -> Any:
@@ -159,20 +145,3 @@ def _waves(units: Iterable[Unit], chunk: int) -> list[list[Unit]]:
         waves[-1].append(unit)
         room -= tasks
     return waves
-
-
-def _compute_here(progress: Progress | None, graph: Graph, keys: list[Key]) -> list[Any]:
-    if progress is None:
-        return list(dask.get(graph, keys))
-    done = iter(range(1, len(graph) + 1))
-    with Callback(posttask=lambda *_: progress(next(done), len(graph))):
-        return list(dask.get(graph, keys))
-
-
-def _compute_on(client: Client, progress: Progress | None, graph: Graph, keys: list[Key]) -> list[Any]:
-    futures = client.get(graph, keys, sync=False)
-    if progress is not None:
-        done = iter(range(1, len(keys) + 1))
-        for future in futures:
-            future.add_done_callback(lambda _: progress(next(done), len(keys)))
-    return list(client.gather(futures))

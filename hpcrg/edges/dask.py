@@ -1,0 +1,158 @@
+"""Where a Dask graph runs: worker processes or threads of this machine, SLURM jobs, or a scheduler that is
+there.
+
+Everything local listens on the loopback interface only. Workers never oversubscribe the machine: one thread
+each, with OMP, BLAS and numba threads set to 1. No result depends on any of it (analysis/graph.py).
+
+A site file for SLURM is TOML; the table `cluster` holds the arguments of `dask_jobqueue.SLURMCluster`:
+
+    jobs = 4                                # how many jobs to keep; lost ones are replaced
+
+    [cluster]
+    queue = "cpu"
+    cores = 1
+    processes = 1
+    memory = "4GB"
+    walltime = "01:00:00"
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hpcrg.analysis.graph import Compute, Graph, Key
+from hpcrg.errors import InputError, expected
+from hpcrg.progress import Report, reporting
+
+LOOPBACK = "127.0.0.1"
+SLURM = "slurm:"
+ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+} | {"OMP_WAIT_POLICY": "PASSIVE"}
+CONFIG = {
+    "distributed.nanny.pre-spawn-environ": ONE_THREAD,
+    "distributed.comm.timeouts.connect": "30s",
+    "distributed.worker.memory.terminate": 0.95,
+}
+logger = logging.getLogger("hpcrg")
+
+
+@contextmanager
+def computing(workers: int, processes: bool = True, scheduler: str | None = None) -> Iterator[Compute]:
+    """A `compute(graph, keys)` with live progress, on `workers` local workers or on what `scheduler` names:
+    the address of a running scheduler, or slurm:FILE.toml. Raises InputError when that does not exist."""
+    with make_client(workers, processes, scheduler) as client:
+        yield partial(compute_on, client)
+
+
+@contextmanager
+def make_client(
+    workers: int, processes: bool = True, scheduler: str | None = None, memory: str = "auto"
+) -> Iterator[Any]:
+    """A `distributed.Client`, closed with its cluster at the end; its dashboard link is printed. `memory` is
+    the limit of each local worker process; "auto" shares the machine's memory by cores."""
+    import dask
+    from distributed import Client
+
+    with dask.config.set(CONFIG), ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(_local(workers, processes, memory))
+        elif scheduler.startswith(SLURM):
+            cluster = stack.enter_context(_slurm(Path(scheduler.removeprefix(SLURM)), workers))
+        else:
+            cluster = scheduler
+        try:
+            client = stack.enter_context(Client(cluster))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                expected("scheduler", "the address of a running Dask scheduler", scheduler)
+            ) from error
+        logger.info("dask dashboard: %s", client.dashboard_link)
+        yield client
+
+
+def compute_on(client: Any, graph: Graph, keys: list[Key]) -> list[Any]:
+    """Run a graph on a client; progress counts finished units. The first failing task ends it."""
+    with reporting("dask") as report:
+        futures = client.get(graph, keys, sync=False)
+        counter = _Counter(len(keys), report)
+        for future in futures:
+            future.add_done_callback(counter)
+        return list(client.gather(futures))
+
+
+class _Counter:
+    """Counts finished units and reports them."""
+
+    def __init__(self, total: int, report: Report) -> None:
+        self.total, self.done, self.report = total, 0, report
+
+    def __call__(self, future: Any) -> None:
+        self.done += 1
+        self.report(self.done / self.total, f"{self.done} of {self.total} units")
+
+
+def _local(workers: int, processes: bool, memory: str) -> Any:
+    from distributed import LocalCluster
+
+    cores = len(os.sched_getaffinity(0))
+    if workers > cores:
+        logger.warning("%d workers on %d cores: expect no gain from more workers than cores", workers, cores)
+    return LocalCluster(
+        n_workers=workers if processes else 1,
+        threads_per_worker=1 if processes else workers,
+        processes=processes,
+        memory_limit=memory if processes else 0,
+        host=LOOPBACK,
+        dashboard_address=f"{LOOPBACK}:0",
+    )
+
+
+@contextmanager
+def _slurm(path: Path, workers: int) -> Iterator[Any]:
+    from dask_jobqueue import SLURMCluster
+
+    site = read_site(path)
+    jobs = site.get("jobs", workers)
+    try:
+        cluster = SLURMCluster(**slurm_arguments(site))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: cluster: expected arguments of dask_jobqueue.SLURMCluster, found {error}"
+        ) from error
+    with cluster:
+        cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # unlike scale, this replaces a job that was lost
+        yield cluster
+
+
+def read_site(path: Path) -> dict[str, Any]:
+    """A site file. Raises InputError when it cannot be read, has unknown keys or no table `cluster`."""
+    try:
+        site = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: expected a TOML site file, found {error}") from None
+    for key in site:
+        if key not in ("jobs", "cluster"):
+            raise InputError(expected(f"{path}: {key}", "one of jobs, cluster", key, ("jobs", "cluster")))
+    if not isinstance(site.get("cluster"), dict):
+        raise InputError(expected(f"{path}: cluster", "a table", site.get("cluster")))
+    jobs = site.get("jobs", 1)
+    if type(jobs) is not int or jobs < 1:
+        raise InputError(expected(f"{path}: jobs", "an integer of at least 1", jobs))
+    return site
+
+
+def slurm_arguments(site: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of SLURMCluster: the site's own, one thread a core, and lost jobs put back in the queue."""
+    given = dict(site["cluster"])
+    exports = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
+    given["job_script_prologue"] = [*exports, *given.get("job_script_prologue", [])]
+    given["job_extra_directives"] = ["--requeue", *given.get("job_extra_directives", [])]
+    return given
