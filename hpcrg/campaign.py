@@ -28,6 +28,7 @@ from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import LATTICES, Lattice
 from hpcrg.models import MODELS, Model, make_model
+from hpcrg.operators import EVEN, ODD
 from hpcrg.schemes import SCHEMES
 from hpcrg.updates import UPDATES
 from hpcrg.validation import StrictLoader, explain
@@ -202,6 +203,16 @@ class FlowSpec(Spec):
     @classmethod
     def _scheme(cls, name: str) -> str:
         return _known(name, SCHEMES)
+
+    @field_validator("even", "odd")
+    @classmethod
+    def _operators(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in names:
+            _known(name, EVEN if info.field_name == "even" else ODD)
+        twice = [name for name, n in Counter(names).items() if n > 1]
+        if twice:
+            raise ValueError(f"expected distinct operators, found {twice[0]} twice")
+        return names
 
 
 class TrainSpec(Spec):

@@ -67,7 +67,7 @@ class Table:
 
 
 def images(cluster: Cluster, dimension: int) -> list[Cluster]:
-    """Every image of a cluster that differs by more than a translation, as sorted sites with offsets from 0 up."""
+    """Every image of a cluster up to translations, as sorted sites with offsets from 0 up."""
     padded = [(*site, *(0,) * (dimension - len(site))) for site in cluster]
     found = set()
     for axes in itertools.permutations(range(dimension)):

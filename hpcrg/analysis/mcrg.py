@@ -196,6 +196,7 @@ def _estimate(
     change = abs(found.change(spec.levels - 1)[0]) if spec.levels > 1 else 0.0
     if not all(map(math.isfinite, (value, change, *replicas))):
         return None
+    systematic = {"level": change} if spec.levels > 1 else {}
     sizes = subject.sizes(spec)
     settings = {
         "flow": name, "bank": subject.label, "temperature": subject.temperature, "scheme": spec.scheme,
@@ -205,5 +206,5 @@ def _estimate(
     }  # fmt: skip
     return Estimate(
         quantity, f"mcrg/{spec.scheme}", subject.model.name, (subject.lattice.shape[0],), value,
-        {subject.id: replicas}, {"level": change} if spec.levels > 1 else {}, (subject.id,), reference, settings,
+        {subject.id: replicas}, systematic, (subject.id,), reference, settings,
     )  # fmt: skip

@@ -26,8 +26,8 @@ NAMES = {"y_t": "thermal eigenvalue exponent y_t", "y_h": "magnetic eigenvalue e
 def notes(title: str, quantity: str, found: Exponents, estimate: Estimate | None) -> Iterator[Note]:
     """What a reader must be told about one exponent; `title` names the flow and the bank."""
     if estimate is None:
-        yield Note("failure", f"{title}: no {quantity}: Swendsen's matrix has no real positive leading eigenvalue "
-                              "at the last level")  # fmt: skip
+        why = "Swendsen's matrix has no real positive leading eigenvalue at the last level"
+        yield Note("failure", f"{title}: no {quantity}: {why}")
         return
     if len(found.value) == 1:
         yield Note("warning", f"{title}: {quantity} comes from one level; its systematic error is not known")
@@ -36,10 +36,11 @@ def notes(title: str, quantity: str, found: Exponents, estimate: Estimate | None
 
 
 def _disagreement(title: str, quantity: str, estimate: Estimate) -> Iterator[Note]:
-    if estimate.reference is not None and estimate.pull is not None and abs(estimate.pull) > SIGNIFICANT:
-        yield Note("failure", f"{title}: {quantity} = {estimate} is {abs(estimate.pull):.1f} of its errors from "
-                              f"{estimate.reference.value:.6g} ({estimate.reference.source}): the flow at this "
-                              "temperature does not reach that fixed point")  # fmt: skip
+    reference, pull = estimate.reference, estimate.pull
+    if reference is not None and pull is not None and abs(pull) > SIGNIFICANT:
+        found = f"{title}: {quantity} = {estimate} is {abs(pull):.1f} of its errors"
+        known = f"{reference.value:.6g} ({reference.source})"
+        yield Note("failure", f"{found} from {known}: this flow does not reach that fixed point")
 
 
 def _divergence(title: str, quantity: str, found: Exponents) -> Iterator[Note]:
@@ -82,8 +83,9 @@ def figures(
     return [
         Figure(f"{key}-{quantity}-level", f"{title}: {quantity} by level", xlevel, name, by_level,
                f"Levels: {', '.join(steps)}. A good scheme settles within its errors.", reference=mark),
-        Figure(f"{key}-{quantity}-operators", f"{title}: {quantity} by number of operators", "operators kept", name,
-               by_operators, "Enough operators are kept when the last ones change nothing.", reference=mark),
+        Figure(f"{key}-{quantity}-operators", f"{title}: {quantity} by number of operators", "operators kept",
+               name, by_operators, "Enough operators are kept when the last ones change nothing.",
+               reference=mark),
         Figure(f"{key}-{quantity}-eigenvalues", f"{title}: eigenvalues behind {quantity}", xlevel,
                "modulus of eigenvalue", spectrum, "All operators kept. Eigenvalues above 1 are relevant.",
                yscale="log", reference=Mark("marginal", y=1.0)),

@@ -73,7 +73,7 @@ def moments_of(values: list[NDArray[np.int64]], bound: int) -> Moments:
 
 
 def largest_batch(bound: int, components: int) -> int:
-    """How many draws int64 can add up when no operator sum exceeds `bound`. Raises OverflowError when not one."""
+    """How many draws int64 can add up when no operator sum exceeds `bound`. Raises OverflowError for none."""
     batch = INT64 // (components * bound**2)
     if batch < 1:
         raise OverflowError(f"expected {components} x {bound}^2 below 2^63")
@@ -148,9 +148,9 @@ def exponents(blocks: list[Moments], centred: bool, factor: int) -> Exponents:
 
 
 def _table(moments: Moments, levels: int, operators: int, centred: bool, factor: int) -> Array:
-    return np.array([
-        [exponent(moments, level, n, centred, factor) for n in range(1, operators + 1)] for level in range(levels)
-    ])  # fmt: skip
+    kept = range(1, operators + 1)
+    rows = [[exponent(moments, level, n, centred, factor) for n in kept] for level in range(levels)]
+    return np.array(rows)
 
 
 def _connected(moments: Moments, second: Integers, left: int, right: int, centred: bool) -> Array:

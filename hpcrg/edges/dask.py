@@ -34,8 +34,13 @@ from hpcrg.progress import Report, reporting
 LOOPBACK = "127.0.0.1"
 SLURM = "slurm:"
 ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-} | {"OMP_WAIT_POLICY": "PASSIVE"}
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
 CONFIG = {
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     "distributed.comm.timeouts.connect": "30s",
@@ -59,8 +64,9 @@ def make_client(
     """A `distributed.Client`, closed with its cluster at the end; its dashboard link is printed. `memory` is
     the limit of each local worker process; "auto" shares the machine's memory by cores."""
     import dask
-    from distributed import Client
+    import distributed
 
+    connect: Any = distributed.Client
     with dask.config.set(CONFIG), ExitStack() as stack:
         if scheduler is None:
             cluster = stack.enter_context(_local(workers, processes, memory))
@@ -69,7 +75,7 @@ def make_client(
         else:
             cluster = scheduler
         try:
-            client = stack.enter_context(Client(cluster))
+            client = stack.enter_context(connect(cluster))
         except (OSError, ValueError) as error:
             raise InputError(
                 expected("scheduler", "the address of a running Dask scheduler", scheduler)
@@ -100,12 +106,13 @@ class _Counter:
 
 
 def _local(workers: int, processes: bool, memory: str) -> Any:
-    from distributed import LocalCluster
+    import distributed
 
+    start: Any = distributed.LocalCluster
     cores = len(os.sched_getaffinity(0))
     if workers > cores:
         logger.warning("%d workers on %d cores: expect no gain from more workers than cores", workers, cores)
-    return LocalCluster(
+    return start(
         n_workers=workers if processes else 1,
         threads_per_worker=1 if processes else workers,
         processes=processes,
@@ -117,16 +124,14 @@ def _local(workers: int, processes: bool, memory: str) -> Any:
 
 @contextmanager
 def _slurm(path: Path, workers: int) -> Iterator[Any]:
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     site = read_site(path)
     jobs = site.get("jobs", workers)
     try:
         cluster = SLURMCluster(**slurm_arguments(site))
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: cluster: expected arguments of dask_jobqueue.SLURMCluster, found {error}"
-        ) from error
+        raise InputError(f"{path}: cluster: expected arguments of SLURMCluster, found {error}") from error
     with cluster:
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # unlike scale, this replaces a job that was lost
         yield cluster
@@ -150,7 +155,7 @@ def read_site(path: Path) -> dict[str, Any]:
 
 
 def slurm_arguments(site: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of SLURMCluster: the site's own, one thread a core, and lost jobs put back in the queue."""
+    """The arguments of SLURMCluster: the site's own, one thread a core, lost jobs put back in the queue."""
     given = dict(site["cluster"])
     exports = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
     given["job_script_prologue"] = [*exports, *given.get("job_script_prologue", [])]

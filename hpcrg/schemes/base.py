@@ -37,7 +37,7 @@ SchemeType = Callable[[int], Scheme]
 
 
 def blocked_shape(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:
-    """The lattice of block spins. Raises InputError for a factor below 2 or one that does not divide an extent."""
+    """The lattice of block spins. Raises InputError if a factor is below 2 or does not divide an extent."""
     if factor < 2:
         raise InputError(expected("factor", "an integer of at least 2", factor))
     for extent in shape:
