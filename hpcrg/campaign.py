@@ -220,14 +220,15 @@ class TrainSpec(Spec):
     of the ladder and never from a critical point; every seed holds out a different fold of chains."""
 
     ensemble: str
-    net: str = "cnn"
-    objective: str = "classifier"
+    net: Literal["cnn"] = "cnn"
+    objective: Literal["classifier"] = "classifier"
     cold: Positive
     hot: Positive
     seeds: Positive = 4
     epochs: Positive = 3
     batch: Positive = 64
-    learning_rate: float = Field(1e-3, gt=0)
+    channels: Positive = 8
+    learning_rate: float = Field(0.02, gt=0, allow_inf_nan=False)
     blocks: Positive = 4
 
 
