@@ -198,14 +198,14 @@ class Limits:
 
 
 def sample_chain(
-    ensemble: Ensemble, chain: int, directory: Path, comm: Comm, limits: Limits, progress: Progress
+    kernels: Kernels, chain: int, directory: Path, comm: Comm, limits: Limits, progress: Progress
 ) -> None:
-    """Bring one chain to `ensemble.draws` draws, from its checkpoint if there is one.
+    """Bring one chain to the ensemble's draws, from its checkpoint if there is one.
 
     Raises Interrupted after a commit when `limits.stop` says so, CorruptFile when the checkpoint is altered.
     """
-    e = ensemble
-    kernels, walkers = Kernels(e), share(e.slots, comm.size, comm.rank)
+    e = kernels.ensemble
+    walkers = share(e.slots, comm.size, comm.rank)
     record = ChainFile(directory, e.id, chain)
     state, segments = record.resume(e, comm, walkers) or (start_state(e, chain, walkers), [])
     if state.round == 0:
@@ -266,14 +266,14 @@ def sample(
     """Sample every chain of an ensemble and assemble its bank at `output`. Segments and checkpoints live under
     `state`; a bank refers to them. Collective over `comm`."""
     e = ensemble
-    _compile_once(e, comm)
+    kernels = _compile_once(e, comm)
     groups = min(comm.size, e.chains)
     mine = comm.rank * groups // comm.size
     group = comm.split(mine)
     problem: Interrupted | None = None
     for chain in range(mine, e.chains, groups):
         try:
-            sample_chain(e, chain, chain_directory(state, e, chain), group, limits, progress)
+            sample_chain(kernels, chain, chain_directory(state, e, chain), group, limits, progress)
         except Interrupted as stopped:
             problem = stopped
             break
@@ -293,18 +293,20 @@ def chain_directory(state: Path, ensemble: Ensemble, chain: int) -> Path:
     return state / ensemble.id / f"chain-{chain:04d}"
 
 
-def _compile_once(ensemble: Ensemble, comm: Comm) -> None:
-    """Compile on rank 0 first: the other ranks then load its work from the cache and none waits for a race."""
+def _compile_once(ensemble: Ensemble, comm: Comm) -> Kernels:
+    """The kernels, compiled on rank 0 first: the other ranks then load its work from the cache and none races."""
+    kernels = Kernels(ensemble)
     if comm.rank == 0:
-        _warm(ensemble)
+        _first_round(kernels)
     comm.bcast(None)
     if comm.rank != 0:
-        _warm(ensemble)
+        _first_round(kernels)
+    return kernels
 
 
-def _warm(ensemble: Ensemble) -> None:
-    walkers = range(ensemble.slots)
-    advance(Kernels(ensemble), 0, start_state(ensemble, 0, walkers), Alone(), walkers)
+def _first_round(kernels: Kernels) -> None:
+    walkers = range(kernels.ensemble.slots)
+    advance(kernels, 0, start_state(kernels.ensemble, 0, walkers), Alone(), walkers)
 
 
 def replay(ensemble: Ensemble, chain: int, rounds: int) -> dict[int, int]:

@@ -39,37 +39,42 @@ def fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[s
     """The keys that may stand in the mapping that holds the last part of `location`."""
     current: Any = model
     for part in location[:-1]:
-        current = _inside(current, part)
-        if current is None:
-            return []
+        current = _inside(_without_none(current), part)
+    current = _without_none(current)
     if isinstance(current, type) and issubclass(current, BaseModel):
         return [f.alias or name for name, f in current.model_fields.items()]
     return []
 
 
 def _inside(current: Any, part: int | str) -> Any:
+    """The type of one field of a model, or of the values of a mapping or sequence."""
     if isinstance(current, type) and issubclass(current, BaseModel):
-        for name, field in current.model_fields.items():
-            if part in (name, field.alias):
-                return _model_in(field.annotation) or field.annotation
-        return None
-    return _model_in(current)
+        fields = (f.annotation for name, f in current.model_fields.items() if part in (name, f.alias))
+        return next(fields, None)
+    arguments = [a for a in get_args(current) if a is not Ellipsis]
+    return arguments[-1] if arguments else None
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+def _without_none(annotation: Any) -> Any:
+    """X from X | None."""
+    arguments = get_args(annotation)
+    return arguments[0] if type(None) in arguments else annotation
+
+
+def _parent(location: tuple[int | str, ...], valid: list[str]) -> tuple[int | str, ...]:
+    """The place of the key that an unknown key was meant to be."""
+    return (*location[:-1], nearest(str(location[-1]), valid) or "")
 
 
 def explain(where: str, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     """One line for each mistake, in the order of the file's keys."""
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    places = [item["loc"] for item in found]
+    typos = {_parent(item["loc"], fields_at(model, item["loc"])) for item in found if item["type"] == "extra_forbidden"}
+    for item in found:
         location, kind = item["loc"], item["type"]
+        if any(p != location and p[: len(location)] == location for p in places) or location in typos:
+            continue  # a mistake inside a mapping, or a key written wrongly, is said once, where it stands
         at = f"{where}: {place(location)}" if location else where
         if kind == "extra_forbidden":
             valid = fields_at(model, location)

@@ -1,0 +1,132 @@
+"""The bank does not depend on ranks, stops, kills or the order of either. Real MPI ranks, real signals."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.mpi
+
+CAMPAIGN = """
+name: ranks
+seed: 20
+model: {type: ising}
+ensembles:
+  small: {sizes: [16], ladder: {temperatures: [2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7]},
+          updates: [{type: metropolis}, {type: wolff}], chains: 2, thermalise: 100, keep: 5, draws: DRAWS}
+"""
+
+
+def mpiexec():
+    beside = Path(sys.executable).with_name("mpiexec")
+    return str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec"
+
+
+def command(campaign, out, ranks):
+    verb = ["-m", "mpi4py", "-m", "hpcrg", "sample", str(campaign), "--ensemble", "small-L16", "--output",
+            str(out / "bank.h5"), "--state", str(out / "state"), "--ranks", str(ranks), "--interval", "0.3"]  # fmt: skip
+    return [mpiexec(), "-n", str(ranks), sys.executable, *verb]
+
+
+def environment():
+    return os.environ | {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1", "HYDRA_IFACE": "lo"}
+
+
+def datasets(path):
+    with h5py.File(path) as file:
+        attributes = {k: file.attrs[k] for k in ("schema", "id", "ensemble", "seed", "kernel_version")}
+        return {k: v[()] for k, v in file.items()}, attributes
+
+
+def assert_same(a, b):
+    assert a[1] == b[1]
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert np.array_equal(a[0][name], b[0][name]), name
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone")
+    campaign = out / "c.yaml"
+    campaign.write_text(CAMPAIGN.replace("DRAWS", "600"))
+    subprocess.run(command(campaign, out, 1), check=True, env=environment())
+    return campaign, datasets(out / "bank.h5")
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_equal_on_any_number_of_ranks(ranks, alone, tmp_path):
+    campaign, reference = alone
+    subprocess.run(command(campaign, tmp_path, ranks), check=True, env=environment())
+    assert_same(datasets(tmp_path / "bank.h5"), reference)
+
+
+def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_path):
+    campaign, _ = alone
+    longer = tmp_path / "c.yaml"
+    longer.write_text(campaign.read_text().replace("draws: 600", "draws: 6000"))
+    once = tmp_path / "once"
+    once.mkdir()
+    subprocess.run(command(longer, once, 2), check=True, env=environment())
+    chance, kills, ranks = random.Random(4), 0, [1, 2, 3, 4]
+    while kills < 10:
+        run = subprocess.Popen(command(longer, tmp_path, ranks[kills % 4]), env=environment(), start_new_session=True)
+        time.sleep(chance.uniform(1.0, 5.0))
+        if run.poll() is not None:
+            break
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        subprocess.run(["pkill", "-9", "-f", str(tmp_path / "state")], check=False)
+        kills += 1
+    subprocess.run(command(longer, tmp_path, 3), check=True, env=environment())
+    assert kills >= 5
+    assert_same(datasets(tmp_path / "bank.h5"), datasets(once / "bank.h5"))
+
+
+def test_a_world_of_the_wrong_size_is_refused(alone, tmp_path):
+    campaign, _ = alone
+    wrong = command(campaign, tmp_path, 2)
+    wrong[2] = "1"
+    run = subprocess.run(wrong, env=environment(), capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "expected a world of 2 ranks, found 1" in run.stderr
+    assert not (tmp_path / "bank.h5").exists()
+
+
+def test_sigterm_keeps_everything_and_exits_75(alone, tmp_path):
+    campaign, _ = alone
+    longer = tmp_path / "c.yaml"
+    longer.write_text(campaign.read_text().replace("draws: 600", "draws: 100000"))
+    one = command(longer, tmp_path, 1)[3:]
+    run = subprocess.Popen(one, env=environment(), stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 75
+    assert "goes on from there" in err
+    assert list((tmp_path / "state").rglob("checkpoint"))
+
+
+def test_two_runs_on_one_ensemble_are_refused(alone, tmp_path):
+    campaign, _ = alone
+    longer = tmp_path / "c.yaml"
+    longer.write_text(campaign.read_text().replace("draws: 600", "draws: 100000"))
+    first = subprocess.Popen(command(longer, tmp_path, 1)[3:], env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "state").rglob("checkpoint")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        second = subprocess.run(command(longer, tmp_path, 1)[3:], env=environment(), capture_output=True, text=True)
+        assert second.returncode == 2
+        assert "only run on this ensemble" in second.stderr
+    finally:
+        first.terminate()
+        first.wait()

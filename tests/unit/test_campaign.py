@@ -1,0 +1,131 @@
+"""Malformed campaigns: each mistake gives exit status 2 and one message that names its place, and writes nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hpcrg.campaign import Campaign, load, parse
+from hpcrg.errors import InputError
+
+GOOD = """
+name: small
+seed: 7
+model: {type: ising}
+lattice: {type: hypercubic, dimension: 2}
+ensembles:
+  scan: {sizes: [8, 16], ladder: {temperatures: [2.2, 2.4, 2.3]}, updates: [{type: swendsen_wang}], draws: 10}
+  critical: {sizes: [16], ladder: {critical: true}, updates: [{type: wolff, repeat: 3}], draws: 10}
+scale:
+  fss: {ensemble: scan}
+flow:
+  majority: {ensemble: critical, scheme: majority, levels: 2}
+train:
+  cnn: {ensemble: scan, cold: 1, hot: 1}
+"""
+
+MISTAKES = {
+    "unknown key at the top": ("seed: 7", "sed: 7", "'sed'", "did you mean 'seed'"),
+    "unknown key in a group": ("draws: 10}\n  critical", "drawz: 10}\n  critical", "ensembles.scan.drawz", "did you mean 'draws'"),
+    "typo in the model": ("type: ising", "type: isign", "model", "did you mean 'ising'"),
+    "typo in an update": ("type: swendsen_wang", "type: swendsen_weng", "ensembles.scan.updates[0].type", "swendsen_wang"),
+    "typo in the lattice": ("type: hypercubic", "type: hypercubik", "lattice.type", "hypercubic"),
+    "unknown scheme": ("scheme: majority", "scheme: majorty", "flow.majority.scheme", "did you mean 'majority'"),
+    "negative size": ("sizes: [8, 16]", "sizes: [8, -16]", "ensembles.scan.sizes[1]", "-16"),
+    "text for a number": ("seed: 7", "seed: seven", "seed", "'seven'"),
+    "number as text": ("draws: 10}\n  critical", "draws: '10'}\n  critical", "ensembles.scan.draws", "'10'"),
+    "a size that is no integer": ("sizes: [8, 16]", "sizes: [8, 16.5]", "ensembles.scan.sizes[1]", "16.5"),
+    "empty ladder": ("[2.2, 2.4, 2.3]", "[]", "ensembles.scan.ladder.temperatures", "empty"),
+    "a temperature twice": ("[2.2, 2.4, 2.3]", "[2.2, 2.4, 2.2]", "ensembles.scan.ladder.temperatures", "2.2 2 times"),
+    "a temperature of zero": ("[2.2, 2.4, 2.3]", "[2.2, 0, 2.3]", "ensembles.scan.ladder.temperatures", "positive"),
+    "temperatures and betas": ("{temperatures: [2.2, 2.4, 2.3]}", "{temperatures: [2.2], betas: [0.4]}", "ensembles.scan.ladder", "exactly one"),
+    "a size twice": ("sizes: [8, 16]", "sizes: [8, 8]", "ensembles.scan", "8 2 times"),
+    "a size that blocks do not divide": ("sizes: [16]", "sizes: [18]", "flow.majority.levels", "18"),
+    "ranks 0": ("seed: 7", "seed: 7\nresources: {ranks: 0}", "resources.ranks", "0"),
+    "draws 0": ("draws: 10}\n  critical", "draws: 0}\n  critical", "ensembles.scan.draws", "0"),
+    "no updates": ("updates: [{type: swendsen_wang}]", "updates: []", "ensembles.scan.updates", "at least 1"),
+    "exchange on one temperature": ("repeat: 3}], draws", "repeat: 3}], exchange: true, draws", "ensembles.critical.exchange", "at least 2"),
+    "a flow of nothing": ("ensemble: critical", "ensemble: critcal", "flow.majority.ensemble", "did you mean 'critical'"),
+    "a flow over a ladder": ("ensemble: critical", "ensemble: scan", "flow.majority.ensemble", "one temperature"),
+    "labels that cover the ladder": ("cold: 1, hot: 1", "cold: 2, hot: 1", "train.cnn", "cold + hot"),
+    "too few chains to split": ("draws: 10}\n  critical", "draws: 10, chains: 2}\n  critical", "train.cnn", "at least 3 chains"),
+    "keep that measurements do not divide": ("draws: 10}\n  critical", "draws: 10, keep: 5, measure: 2}\n  critical", "ensembles.scan", "multiple"),
+    "q below 2": ("{type: ising}", "{type: potts, q: 1}", "model", "q"),
+    "a name that leaves the results": ("name: small", "name: ../small", "name", "../small"),
+    "a key twice": ("seed: 7", "seed: 7\nseed: 8", "seed", "second time"),
+    "no YAML at all": ("name: small", "name: [small", "YAML", "line"),
+}  # fmt: skip
+
+
+def broken(mistake):
+    old, new, place, hint = MISTAKES[mistake]
+    assert GOOD.count(old) >= 1
+    return GOOD.replace(old, new, 1), place, hint
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_is_named(mistake):
+    text, place, hint = broken(mistake)
+    with pytest.raises(InputError) as caught:
+        parse(text, "c.yaml")
+    message = str(caught.value)
+    assert place in message
+    assert hint in message
+    assert len(message.splitlines()) == 1
+
+
+def test_all_mistakes_are_named_at_once():
+    text = GOOD.replace("seed: 7", "seed: seven").replace("scheme: majority", "scheme: majorty")
+    with pytest.raises(InputError) as caught:
+        parse(text, "c.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_mistake_ends_the_command_with_status_2_and_writes_nothing(tmp_path):
+    for mistake in ("unknown key at the top", "ranks 0", "a temperature twice"):
+        (tmp_path / "c.yaml").write_text(broken(mistake)[0])
+        before = sorted(p.name for p in tmp_path.iterdir())
+        for verb in (["plan", "c.yaml"],
+                     ["sample", "c.yaml", "--ensemble", "scan-L8", "--output", "b.h5", "--state", "state"]):  # fmt: skip
+            run = subprocess.run([sys.executable, "-m", "hpcrg", *verb], cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 2
+            assert "Traceback" not in run.stderr
+            assert run.stderr.startswith("error: c.yaml")
+            assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_ladders_are_sorted_coldest_first_and_may_be_betas():
+    by_temperature = parse(GOOD, "c").ensemble("scan-L8")
+    assert by_temperature.temperatures.tolist() == pytest.approx([2.2, 2.3, 2.4])
+    by_beta = parse(GOOD.replace("temperatures: [2.2, 2.4, 2.3]", "betas: [0.4, 0.45, 0.5]"), "c").ensemble("scan-L8")
+    assert by_beta.betas == (0.5, 0.45, 0.4)
+
+
+def test_the_id_is_that_of_the_physics_only():
+    good = parse(GOOD, "c").ensemble("scan-L8")
+    assert parse(GOOD.replace("draws: 10}\n  crit", "draws: 99, chains: 9}\n  crit"), "c").ensemble("scan-L8").id == good.id
+    assert parse(GOOD.replace("scan", "sweep"), "c").ensemble("sweep-L8").id == good.id
+    for old, new in (("seed: 7", "seed: 8"), ("2.4", "2.41"), ("swendsen_wang", "metropolis")):
+        assert parse(GOOD.replace(old, new), "c").ensemble("scan-L8").id != good.id
+
+
+def test_an_unknown_ensemble_is_named_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'scan-L8'"):
+        parse(GOOD, "c").ensemble("scan-L9")
+
+
+def test_few_chains_are_allowed_with_a_warning():
+    text = GOOD.replace("draws: 10}\n  critical", "draws: 10, chains: 4}\n  critical")
+    assert [w.split(":")[0] for w in parse(text, "c").warnings()] == ["ensembles.scan.chains"]
+
+
+def test_the_json_schema_describes_the_good_campaign():
+    properties = Campaign.model_json_schema()["properties"]
+    assert set(yaml.safe_load(GOOD)) <= set(properties)
+
+
+@pytest.mark.parametrize("path", sorted(Path("workflow/campaigns").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_campaigns_load(path):
+    assert load(path).ensembles()
