@@ -1,0 +1,87 @@
+"""Linear fits of data at several sizes whose corrections to scaling are not known: amplitudes as a prior.
+
+Data y_i(L) of several observables i follow a linear law plus a correction a_i L^-omega that nobody knows.
+Leaving it out gives small wrong errors; fitting it freely gives useless ones. Here the amplitude has a
+Gaussian prior, so the data have covariance
+
+    V = (statistical) + sum_i (AMPLITUDE scale_i)^2 f_i f_i^T,    f_i(L) = (L/REFERENCE)^-omega,
+
+and generalised least squares with V gives the estimate. Its gain g (estimate = g . y) splits the variance:
+the statistical part is measured by the jackknife, and the part of the prior, g^T (V - statistical) g, is
+quoted apart as the systematic part 'size'. With few or small sizes it dominates, with large sizes it dies
+out. AMPLITUDE, REFERENCE and the range of omega were fixed once, for all models: a correction of 12 % (one
+standard deviation) at L = 4, dying as L^-0.7 to L^-2, half the spread over which is the part 'ansatz'. In the
+2D Ising model the corrections at L = 4 are 1 % (U4), 5 % (xi/L), 8 % and 12 % (their slopes), with omega_eff
+= 1.5 to 1.75.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.estimate import Replicas, combined_error, derive
+
+Number = tuple[float, Replicas]
+Array = NDArray[np.float64]
+AMPLITUDE = 0.12
+REFERENCE = 4.0
+OMEGA = 1.0
+OMEGAS = (0.7, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Generalised least squares with the design X [data, parameter] profiled out: chi^2 = r^T `inverse` r.
+    `prior` is the covariance of the corrections [data, data], `gain` [parameter, data] gives the
+    parameters."""
+
+    inverse: Array
+    gain: Array
+    prior: Array
+    freedom: int
+
+
+def weights(
+    statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float
+) -> Weights:
+    """The weights for data ordered [observable, size]; `statistical` is their covariance, `scales`
+    [observable] the natural magnitude of each observable's correction."""
+    f = (np.asarray(sizes, dtype=np.float64) / REFERENCE) ** -omega
+    n, m = len(scales), len(sizes)
+    prior = np.zeros((n * m, n * m))
+    for i, scale in enumerate(scales):
+        part = slice(i * m, (i + 1) * m)
+        prior[part, part] = (AMPLITUDE * scale) ** 2 * np.outer(f, f)
+    total = np.linalg.inv(statistical + prior)
+    normal = np.linalg.inv(design.T @ total @ design)
+    gain = normal @ design.T @ total
+    return Weights(total - total @ design @ gain, gain, prior, n * m - design.shape[1])
+
+
+def block_covariance(replicas: Sequence[Array]) -> Array:
+    """Covariance [data, data] ordered [observable, size] from jackknife replicas of each size, [observable,
+    block].
+
+    Sizes are independent ensembles; observables of one size share their draws.
+    """
+    n, m = len(replicas[0]), len(replicas)
+    out = np.zeros((n * m, n * m))
+    for j, r in enumerate(replicas):
+        blocks = r.shape[1]
+        d = r - r.mean(axis=1, keepdims=True)
+        out[j::m, j::m] = (blocks - 1.0) / blocks * (d @ d.T)
+    return out
+
+
+def excess(a: Number, b: Number, known: float = 0.0) -> float:
+    """How far two estimates (value, replicas) from shared draws differ beyond the error of their difference,
+    as sqrt(max(0, difference^2 - variance)); `known` is a further standard deviation that is already
+    accounted for."""
+    value, rows = derive(lambda x, y: x - y, a, b)
+    return math.sqrt(max(0.0, value**2 - combined_error(rows) ** 2 - known**2))

@@ -1,0 +1,162 @@
+"""The collapse of U4 and xi_2nd/L as an estimate: the fit of collapse.py with its jackknife rows and
+systematic parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.analysis import collapse as gp
+from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.points import Points
+from hpcrg.estimate import derive
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A collapse with its errors. `fit.theta` is (T_c, 1/nu)."""
+
+    fit: gp.Collapse
+    data: Sequence[gp.Data]
+    t_c: Number
+    nu: Number
+    t_c_parts: Mapping[str, float]
+    nu_parts: Mapping[str, float]
+    settings: Mapping[str, Any]
+
+
+def collapse(points: Sequence[Points], names: Sequence[str], start: float | None) -> Result:
+    """Collapse the named observables of all sizes on common T_c and nu; `start` is a first guess of T_c.
+
+    A fit that is `bad` has no systematic parts.
+    """
+    data = gather(points, names)
+    fit = gp.fit(data, start)
+    t_c, nu = numbers(fit, points, names)
+    settings = {
+        "observables": list(names),
+        "omega": list(OMEGAS),
+        "chi2": fit.chi2,
+        "freedom": fit.freedom,
+        "quality": fit.quality,
+        "overlap": fit.overlap,
+    }
+    if fit.bad:
+        return Result(fit, data, t_c, nu, {}, {}, settings)
+    others = _variants(points, names, fit)
+    return Result(
+        fit, data, t_c, nu, _parts(0, fit, (t_c, nu), others), _parts(1, fit, (t_c, nu), others), settings
+    )
+
+
+def gather(points: Sequence[Points], names: Sequence[str]) -> list[gp.Data]:
+    """The measured points of each observable; errors from the jackknife rows."""
+    sizes = np.concatenate([np.full(len(p.temperatures), float(p.size)) for p in points])
+    control = np.concatenate([p.temperatures for p in points])
+    out = []
+    for name in names:
+        value = np.concatenate([p.rows[name][0] for p in points])
+        error = np.concatenate([_errors(p.rows[name][1:]) for p in points])
+        out.append(gp.Data(name, sizes, control, value, error))
+    return out
+
+
+def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str]) -> tuple[Number, Number]:
+    """(T_c, replicas) and (nu, replicas), by the fit's linear response to each left-out block."""
+    t_rows: dict[str, Array] = {}
+    nu_rows: dict[str, Array] = {}
+    slots = [len(p.temperatures) for p in points]
+    starts = np.concatenate([[0], np.cumsum(slots)])
+    for p, first in zip(points, starts, strict=False):
+        change = np.zeros((len(p.rows[names[0]]) - 1, fit.gain.shape[1]))
+        for i, name in enumerate(names):
+            at = i * starts[-1] + first
+            change[:, at : at + len(p.temperatures)] = p.rows[name][1:] - p.rows[name][0]
+        theta = fit.theta + change @ fit.gain.T
+        t_rows[p.id], nu_rows[p.id] = theta[:, 0], 1.0 / theta[:, 1]
+    return (float(fit.theta[0]), t_rows), (float(1.0 / fit.theta[1]), nu_rows)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    part: str
+    fit: gp.Collapse
+    t_c: Number
+    nu: Number
+
+
+def _variants(points: Sequence[Points], names: Sequence[str], fit: gp.Collapse) -> list[_Variant]:
+    guess = float(fit.theta[0])
+
+    def make(part: str, chosen: Sequence[Points], using: Sequence[str], omega: float) -> _Variant:
+        other = gp.fit(gather(chosen, using), guess, omega)
+        return _Variant(part, other, *numbers(other, chosen, using))
+
+    found = [make("ansatz", points, names, w) for w in OMEGAS if w != OMEGA]
+    found.append(_in_beta(points, names, guess))
+    if len(points) >= 4:
+        found.append(make("size", points[1:], names, OMEGA))
+    found += [make("observable", points, (name,), OMEGA) for name in names]
+    narrow = _narrow(points, guess)
+    if narrow is not None:
+        found.append(make("window", narrow, names, OMEGA))
+    return found
+
+
+def _in_beta(points: Sequence[Points], names: Sequence[str], guess: float) -> _Variant:
+    turned = [replace(p, temperatures=1.0 / p.temperatures) for p in points]
+    fit = gp.fit(gather(turned, names), 1.0 / guess)
+    (beta, rows), nu = numbers(fit, turned, names)
+    return _Variant("ansatz", fit, derive(lambda b: 1.0 / b, (beta, rows)), nu)
+
+
+def _narrow(points: Sequence[Points], t_c: float) -> list[Points] | None:
+    """The points in the inner half of the range on each side of T_c; None when a size keeps fewer than 3."""
+    every = np.concatenate([p.temperatures for p in points])
+    low, high = t_c - 0.5 * (t_c - every.min()), t_c + 0.5 * (every.max() - t_c)
+    out = []
+    for p in points:
+        keep = (p.temperatures >= low) & (p.temperatures <= high)
+        if keep.sum() < 3:
+            return None
+        rows = {k: v[:, keep] for k, v in p.rows.items()}
+        out.append(replace(p, temperatures=p.temperatures[keep], rows=rows))
+    return out
+
+
+def _parts(
+    index: int, fit: gp.Collapse, whole: tuple[Number, Number], others: Sequence[_Variant]
+) -> dict[str, float]:
+    """Systematic parts of T_c (index 0) or nu (index 1)."""
+
+    def to_unit(c: gp.Collapse) -> float:
+        return float((c.prior[0], c.prior[1] / c.theta[1] ** 2)[index])
+
+    def number(v: _Variant) -> Number:
+        return (v.t_c, v.nu)[index]
+
+    values = [whole[index][0]] + [number(v)[0] for v in others if v.part == "ansatz"]
+    parts = {"size": to_unit(fit), "ansatz": 0.5 * (max(values) - min(values))}
+    alone = [v for v in others if v.part == "observable"]
+    if len(alone) == 2:
+        prior = math.hypot(to_unit(alone[0].fit), to_unit(alone[1].fit))
+        parts["observable"] = 0.5 * excess(number(alone[0]), number(alone[1]), prior)
+    for v in others:
+        if v.part in ("size", "window"):
+            more = excess(whole[index], number(v), to_unit(v.fit))
+            parts[v.part] = math.hypot(parts.get(v.part, 0.0), more)
+    return parts
+
+
+def _errors(rows: Array) -> Array:
+    n = len(rows)
+    errors = np.sqrt((n - 1.0) / n * np.sum((rows - rows.mean(axis=0)) ** 2, axis=0))
+    bounded: Array = np.maximum(errors, 1e-12 + 1e-6 * np.abs(rows).max())
+    return bounded

@@ -1,0 +1,163 @@
+"""Crossings as estimates: T_c, nu, beta/nu and gamma/nu from reweighted curves, with their systematic parts
+(see fss.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.analysis import crossing
+from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.crossing import Fit
+from hpcrg.analysis.levels import BankSums
+from hpcrg.analysis.reweight import Curves
+from hpcrg.estimate import Estimate, Reference
+
+Array = NDArray[np.float64]
+NAMES = ("u4", "xi")
+
+
+@dataclass(frozen=True)
+class References:
+    """What is known of the model, or None each."""
+
+    t_c: Reference | None = None
+    nu: Reference | None = None
+    beta_nu: Reference | None = None
+    gamma_nu: Reference | None = None
+
+
+def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
+    """T_c, nu, beta/nu and gamma/nu from crossings. Raises InputError when the curves do not cross."""
+    fits = {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
+    best = fits[OMEGA]
+    parts = _parts(
+        lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, best.value), lambda beta: 1.0 / beta
+    )
+    shift = best.value**2 * math.hypot(*parts.values())
+    beta = best.rows
+
+    def make(
+        quantity: str,
+        fit: Fit,
+        f: Callable[[Array], Array],
+        parts: Mapping[str, float],
+        known: Reference | None,
+        using: Sequence[str],
+    ) -> Estimate:
+        rows = f(fit.rows)
+        settings = {
+            "observables": list(using),
+            "omega": list(OMEGAS),
+            "chi2": fit.chi2,
+            "freedom": fit.freedom,
+        }
+        return Estimate(
+            quantity,
+            "fss/crossing",
+            sums[0].model_name,
+            tuple(s.size for s in sums),
+            float(rows[0]),
+            crossing.replicas(lines, rows),
+            parts,
+            tuple(s.id for s in sums),
+            known,
+            settings,
+        )
+
+    def exponent(
+        quantity: str,
+        at: Callable[[Array, float], Fit],
+        f: Callable[[Array], Array],
+        known: Reference | None,
+        using: Sequence[str],
+    ) -> Estimate:
+        by_omega = {w: at(beta, w) for w in OMEGAS}
+        own = _parts(lines, by_omega, None, f)
+        moved = [float(f(at(beta + s, OMEGA).rows)[0]) for s in (-shift, shift)]
+        own["critical point"] = 0.5 * abs(moved[1] - moved[0])
+        if quantity == "nu":
+            own = _merged(own, _dropped(lines, by_omega[OMEGA], lambda b, n: _nu_alone(b, n, best.value), f))
+        return make(quantity, by_omega[OMEGA], f, own, known, using)
+
+    d = sums[0].dimension
+    return [
+        make("T_c", best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
+        exponent(
+            "nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES
+        ),
+        exponent(
+            "beta/nu",
+            lambda x, w: crossing.exponent(lines, "abs_m", x, w),
+            lambda x: -x,
+            known.beta_nu,
+            ["abs_m"],
+        ),
+        exponent(
+            "gamma/nu",
+            lambda x, w: crossing.exponent(lines, "m2", x, w),
+            lambda x: d + x,
+            known.gamma_nu,
+            ["m2"],
+        ),
+    ]
+
+
+def _nu_alone(banks: Sequence[Curves], names: Sequence[str], near: float) -> Fit:
+    beta = crossing.critical_beta(banks, NAMES, OMEGA, near).rows
+    return crossing.inverse_nu(banks, names, beta, OMEGA)
+
+
+def _parts(
+    lines: Sequence[Curves],
+    fits: Mapping[float, Fit],
+    refit: Callable[[Sequence[Curves], Sequence[str]], Fit] | None,
+    f: Callable[[Array], Array],
+) -> dict[str, float]:
+    best = fits[OMEGA]
+    values = [float(f(fit.rows)[0]) for fit in fits.values()]
+    ends = f(np.array([best.value - best.prior, best.value + best.prior]))
+    parts = {"size": 0.5 * abs(float(ends[1] - ends[0])), "ansatz": 0.5 * (max(values) - min(values))}
+    return parts if refit is None else _merged(parts, _dropped(lines, best, refit, f))
+
+
+def _merged(parts: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    """Parts of the same name in quadrature."""
+    names = dict.fromkeys([*parts, *more])
+    return {name: math.hypot(parts.get(name, 0.0), more.get(name, 0.0)) for name in names}
+
+
+def _dropped(
+    lines: Sequence[Curves],
+    best: Fit,
+    refit: Callable[[Sequence[Curves], Sequence[str]], Fit],
+    f: Callable[[Array], Array],
+) -> dict[str, float]:
+    """The parts `size` (smallest size left out) and `observable` (each alone)."""
+
+    def number(banks: Sequence[Curves], fit: Fit) -> Number:
+        rows = f(fit.rows)
+        return float(rows[0]), crossing.replicas(banks, rows)
+
+    whole = number(lines, best)
+    smallest = 0.0
+    if len(lines) >= 4:
+        fit = refit(lines[1:], NAMES)
+        smallest = excess(whole, number(lines[1:], fit), fit.prior * _stretch(fit, f))
+    alone = [refit(lines, (name,)) for name in NAMES]
+    prior = math.hypot(*(fit.prior * _stretch(fit, f) for fit in alone))
+    return {
+        "size": smallest,
+        "observable": 0.5 * excess(number(lines, alone[0]), number(lines, alone[1]), prior),
+    }
+
+
+def _stretch(fit: Fit, f: Callable[[Array], Array]) -> float:
+    """|df/dx| at the estimate."""
+    h = 1e-6 * abs(fit.value)
+    ends = f(np.array([fit.value - h, fit.value + h]))
+    return abs(float(ends[1] - ends[0])) / (2.0 * h)

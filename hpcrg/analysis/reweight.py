@@ -1,0 +1,203 @@
+"""Multi-histogram reweighting by unique energy levels: exact MBAR for H = beta E, with jackknife blocks.
+
+With n(E) measurements at level E over all slots k, of which slot k gave N_k, the free energies f_k minimise
+the convex
+
+    Phi(f) = sum_E n(E) ln D(E) - sum_k N_k f_k,    D(E) = sum_k N_k exp(f_k - beta_k E)
+
+(Newton, from thermodynamic integration; the gauge is f_0 = 0), and at any beta
+
+    <A> = sum_E A(E) exp(-beta E)/D(E) / sum_E n(E) exp(-beta E)/D(E),   A(E) the sum of A over measurements
+    at E.
+
+Derivatives are covariances, d<A>/d beta = -(<A E> - <A><E>), never differences of fits. Ferrenberg and
+Swendsen, Phys. Rev. Lett. 63, 1195 (1989); Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.analysis.levels import COLUMNS, BankSums
+from hpcrg.errors import InputError
+
+Array = NDArray[np.float64]
+NEWTON_STEPS = 60
+TOLERANCE = 1e-11
+NO_OVERLAP = (
+    "reweighting: expected energy histograms of neighbouring temperatures that overlap, found a gap; "
+    "put temperatures closer together"
+)
+COUNT, ABS, ORDER2, ORDER4, STRUCTURE = range(len(COLUMNS))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A bank's levels over all slots: sums of everything [level, column], and of each jackknife block [block,
+    level, column]. `energy` is measured from `centre`; `counts` are measurements at each slot [slot] without
+    a block left out."""
+
+    energy: Array
+    centre: float
+    total: Array
+    blocks: Array
+    betas: Array
+    counts: Array
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Observables at `beta` [beta]: `values[name]` is [1 + blocks, beta], row 0 from everything, row 1 + b
+    without block b; `slopes[name]` are the derivatives with respect to beta."""
+
+    id: str
+    size: int
+    beta: Array
+    values: Mapping[str, Array]
+    slopes: Mapping[str, Array]
+
+
+def pool(sums: BankSums) -> Pool:
+    """Merge the blocks of a bank, slot after slot, on the union of their levels."""
+    every = [block.energy for row in sums.blocks for block in row]
+    energy = np.unique(np.concatenate(every))
+    n_blocks = len(sums.blocks[0])
+    blocks = np.zeros((n_blocks, len(energy), len(COLUMNS)))
+    for row in sums.blocks:
+        for b, block in enumerate(row):
+            blocks[b] += block.aligned(energy)
+    centre = float(np.round(energy.mean()))
+    counts = np.full(len(sums.betas), float(n_blocks * sums.counts))
+    return Pool(energy.astype(np.float64) - centre, centre, blocks.sum(axis=0), blocks, sums.betas, counts)
+
+
+def free_energies(betas: Array, counts: Array, energy: Array, n: Array, start: Array) -> Array:
+    """The f_k [slot] of the module's formula, f_0 = 0, from `start`; `n` are counts at the levels.
+
+    Raises InputError when Newton does not converge (histograms that do not overlap at all).
+    """
+    f: Array = start - start[0]
+    phi, gradient, hessian = _objective(f, betas, counts, energy, n)
+    for _ in range(NEWTON_STEPS):
+        if len(f) == 1 or np.abs(gradient).max() < TOLERANCE * counts.sum():
+            return f
+        step = np.zeros_like(f)
+        step[1:] = -_solve(hessian[1:, 1:], gradient[1:])
+        scale = 1.0
+        while scale > 1e-6:
+            trial = _objective(f + scale * step, betas, counts, energy, n)
+            if trial[0] <= phi + 1e-12 * abs(phi):
+                break
+            scale /= 2.0
+        f = f + scale * step
+        phi, gradient, hessian = trial
+        if np.abs(step).max() < 1e-13 * max(1.0, np.abs(f).max()):
+            return f
+    raise InputError(NO_OVERLAP)
+
+
+def _solve(matrix: Array, right: Array) -> Array:
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        raise InputError(NO_OVERLAP) from None
+
+
+def thermodynamic_start(sums: BankSums, centre: float) -> Array:
+    """f_k by the trapezoidal rule over the mean energies: df/dbeta = <E>."""
+    mean = sums.series[..., 0].mean(axis=(1, 2)) - centre
+    steps = 0.5 * (mean[1:] + mean[:-1]) * np.diff(sums.betas)
+    start: Array = np.concatenate([[0.0], np.cumsum(steps)])
+    return start
+
+
+def curves(sums: BankSums, beta: Array) -> Curves:
+    """All observables of one bank at the inverse temperatures `beta`, with jackknife rows."""
+    data = pool(sums)
+    f = free_energies(
+        data.betas, data.counts, data.energy, data.total[:, COUNT], thermodynamic_start(sums, data.centre)
+    )
+    rows = [_moments(data, data.total, f, 1.0, beta)]
+    share = 1.0 - 1.0 / len(data.blocks)
+    for block in data.blocks:
+        rest = data.total - block
+        replica = free_energies(data.betas, share * data.counts, data.energy, rest[:, COUNT], f)
+        rows.append(_moments(data, rest, replica, share, beta))
+    moments = np.stack(rows, axis=1)
+    values, slopes = observables(moments, data.centre, beta, sums)
+    return Curves(sums.id, sums.size, beta, values, slopes)
+
+
+def observables(
+    moments: Array, centre: float, beta: Array, sums: BankSums
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Observables and their beta slopes from moments [moment, ..., beta]: <E>, <E^2> about `centre`, then <A>
+    and the covariance of A with E for each column after the count."""
+    energy, square, *rest = moments
+    abs_m, m2, m4, structure = rest[0::2]
+    d_abs, d2, d4, d_structure = (-x for x in rest[1::2])
+    heat = square - energy**2
+    volume, n = sums.volume, sums.components
+    ratio = n / (n + 2.0) * m4 / m2**2
+    k_factor = 1.0 / (2.0 * np.sin(np.pi / sums.size) * sums.size)
+    over = np.maximum(m2 / structure - 1.0, 1e-300)
+    xi = np.sqrt(over) * k_factor
+    values = {
+        "energy": (energy + centre) / volume,
+        "heat": beta**2 * heat / volume,
+        "abs_m": abs_m,
+        "m2": m2,
+        "chi": beta * volume * (m2 - abs_m**2),
+        "u4": 1.0 - ratio,
+        "xi": xi,
+    }
+    d_over = (d2 - m2 * d_structure / structure) / structure
+    slopes = {
+        "energy": -heat / volume,
+        "abs_m": d_abs,
+        "m2": d2,
+        "u4": -ratio * (d4 / m4 - 2.0 * d2 / m2),
+        "xi": 0.5 * xi * d_over / over,
+        "ln_abs_m": d_abs / abs_m,
+        "ln_m2": d2 / m2,
+    }
+    return values, slopes
+
+
+def _objective(f: Array, betas: Array, counts: Array, energy: Array, n: Array) -> tuple[float, Array, Array]:
+    share, log_d = _shares(f, betas, counts, energy)
+    phi = float(n @ log_d - counts @ f)
+    held = share @ n
+    hessian = np.diag(held) - (share * n) @ share.T
+    return phi, held - counts, hessian
+
+
+def _shares(f: Array, betas: Array, counts: Array, energy: Array) -> tuple[Array, Array]:
+    """W[slot, level] = N_k exp(f_k - beta_k E)/D(E), and ln D(E)."""
+    terms = (np.log(counts) + f)[:, None] - betas[:, None] * energy
+    top = terms.max(axis=0)
+    weights = np.exp(terms - top)
+    total = weights.sum(axis=0)
+    return weights / total, top + np.log(total)
+
+
+def _moments(data: Pool, sums: Array, f: Array, share: float, beta: Array) -> Array:
+    """[moment, beta]: <E>, <E^2>, then <A> and cov(A, E) for every column after the count."""
+    e = data.energy
+    _, log_d = _shares(f, data.betas, share * data.counts, e)
+    seen = sums[:, COUNT] > 0.5
+    log_w = np.where(seen, -beta[:, None] * e - log_d, -np.inf)
+    w = np.exp(log_w - log_w.max(axis=1, keepdims=True))
+    z = w @ sums[:, COUNT]
+    mean = (w @ (sums[:, COUNT] * e)) / z
+    square = (w @ (sums[:, COUNT] * e**2)) / z
+    out = [mean, square]
+    for column in range(ABS, len(COLUMNS)):
+        value = (w @ sums[:, column]) / z
+        mixed = (w @ (sums[:, column] * e)) / z
+        out += [value, mixed - value * mean]
+    return np.array(out)
