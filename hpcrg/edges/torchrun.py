@@ -1,0 +1,115 @@
+"""Training as a set of processes under torchrun: the process group, the device, the lock, signals, exit
+status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from hpcrg.edges.signals import stop_requests
+from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
+from hpcrg.progress import reporting
+
+if TYPE_CHECKING:
+    from hpcrg.campaign import TrainSpec
+    from hpcrg.learn.place import Place
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GLOO_SOCKET_IFNAME": "lo"}
+PATIENCE = timedelta(minutes=10)
+INTERVAL = 20.0
+
+
+@contextmanager
+def process_group() -> Iterator[Place]:
+    """This process among those that torchrun started, or alone: nccl and a GPU of its own where there is one
+    for every process of the host, gloo and one CPU thread elsewhere."""
+    import torch
+    import torch.distributed as dist
+
+    from hpcrg.learn.place import Place
+
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    gpus = torch.cuda.is_available() and torch.cuda.device_count() >= here
+    device = torch.device("cuda", local) if gpus else torch.device("cpu")
+    if gpus:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.cuda.set_device(device)
+    else:
+        torch.set_num_threads(1)
+    if here == world:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.use_deterministic_algorithms(True)
+    backend = "nccl" if gpus else "gloo"
+    store = None if "MASTER_ADDR" in os.environ else dist.HashStore()  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    try:
+        yield Place(rank, world, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def run_training(
+    banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, output: Path, state: Path,
+    time_limit: float | None = None, interval: float = INTERVAL,
+) -> None:  # fmt: skip
+    """Train on all processes of this run. What the user can mend is raised on rank 0 and ends the other ranks
+    without a word, with the same exit status."""
+    from hpcrg.learn.train import Limits, run
+
+    with process_group() as place, stop_requests(time_limit) as stop:
+        try:
+            with _owned(state, place), reporting(f"train {name}", quiet=place.rank != 0) as report:
+                run(banks, name, spec, seed, output, state, place, Limits(interval, stop), report)
+        except tuple(EXIT_STATUS) as error:
+            if place.rank == 0:
+                raise
+            sys.exit(next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)))
+
+
+def launch(arguments: Sequence[str], processes: int) -> int:
+    """`torchrun --standalone` with this many processes of `python -m hpcrg ARGUMENTS`; the exit status of the
+    first that failed, which torchrun itself would hide, or 75 when it was told to stop."""
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args
+    from torch.distributed.run import run as torchrun
+
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    options = ["--standalone", f"--nproc-per-node={processes}", "--module", "hpcrg", *arguments]
+    try:
+        torchrun(parse_args(options))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        return max(1, error.get_first_failure()[1].exitcode)
+    except SignalException:
+        return EXIT_STATUS[Interrupted]
+    return 0
+
+
+@contextmanager
+def _owned(directory: Path, place: Place) -> Iterator[None]:
+    """Hold the lock of the state on rank 0; every process learns when another run holds it."""
+    lock = FileLock(directory / "lock")
+
+    def acquire() -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{directory}: expected no other training here, found one that holds its lock"
+            ) from None
+
+    place.from_first(acquire)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,106 @@
+"""What a trained network says of chains that it never saw, at all temperatures, beside the baselines on the
+same draws.
+
+Arrays: [chain, slot, draw] over the held-out chains of one seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hpcrg.bank import Bank, open_bank
+from hpcrg.campaign import TrainSpec
+from hpcrg.comm import share
+from hpcrg.errors import Interrupted
+from hpcrg.learn import abs_m, data, posterior
+from hpcrg.learn.objectives import Objective
+from hpcrg.learn.place import Place
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """One seed's numbers on its held-out chains: values by name and the posterior probability of the cold
+    half, each [chain, slot, draw]; the threshold of the |m| baseline; the curves of its training."""
+
+    source: data.Source
+    split: data.Split
+    number: int
+    values: Mapping[str, Values]
+    posterior: Values
+    threshold: float
+    loss: Sequence[float] = ()
+    validation: Sequence[float] = ()
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def with_curves(
+        self, loss: Sequence[float], validation: Sequence[float], weights: Mapping[str, NDArray[Any]]
+    ) -> Outputs:
+        """The same with the record of the training."""
+        return replace(self, loss=loss, validation=validation, weights=weights)
+
+
+def held_out(
+    source: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
+    number: int, place: Place, stop: Callable[[], bool],
+) -> Outputs:  # fmt: skip
+    """Evaluate on the held-out chains, called by all processes; rank 0 has the numbers, the others only the
+    network's own output. Raises Interrupted when a stop was asked for."""
+    p = _network(source, split.test, objective, net, place)
+    if place.sum(torch.tensor([float(stop())])).item():
+        where = f"{source.ensemble.label} seed {number}"
+        raise Interrupted(f"{where}: stopped after training; the network is kept")
+    if place.rank:
+        return Outputs(source, split, number, {"p": p}, p, float("nan"))
+    with open_bank(source.path) as bank:
+        threshold = _threshold(bank, split.training, spec)
+        energy = _each(bank, split.test, lambda c, s: bank.at_draws("energy", c, s, 0, bank.draws) * 1.0)
+        m2 = _each(bank, split.test, lambda c, s: _order2(bank, c, s))
+    size = np.sqrt(m2)
+    values = {"p": p, "p_abs_m": abs_m.probability(size, threshold), "abs_m": size, "m2": m2, "m4": m2**2,
+              "energy": energy}  # fmt: skip
+    betas = np.array(source.ensemble.betas)
+    f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
+    return Outputs(source, split, number, values, posterior.cold_probability(energy, betas, f), threshold)
+
+
+@torch.no_grad()
+def _network(
+    source: data.Source, chains: Sequence[int], objective: Objective, net: nn.Module, place: Place
+) -> Values:
+    """The network's number for every draw; each process reads its own runs."""
+    e = source.ensemble
+    runs = data.runs(source, chains, range(e.slots), place.world)
+    mine = [runs[i] for i in share(len(runs), place.world, place.rank)]
+    out = torch.zeros((len(chains), e.slots, e.draws), dtype=torch.float64)
+    for run, codes in zip(mine, data.read(source, mine), strict=True):
+        p = objective.report(net(torch.from_numpy(codes).to(place.device)))
+        out[chains.index(run.chain), run.slot, run.start : run.stop] = p.double().cpu()
+    values: Values = place.sum(out).numpy()
+    return values
+
+
+def _each(bank: Bank, chains: Sequence[int], one: Callable[[int, int], Values]) -> Values:
+    return np.stack([np.stack([one(c, s) for s in range(bank.slots)]) for c in chains])
+
+
+def _order2(bank: Bank, chain: int, slot: int) -> Values:
+    order = bank.at_draws("order", chain, slot, 0, bank.draws).astype(np.int64)
+    return bank.model.order2(order, bank.lattice.volume)
+
+
+def _threshold(bank: Bank, chains: Sequence[int], spec: TrainSpec) -> float:
+    """The |m| baseline's parameter from the draws that the network was trained on."""
+
+    def sizes(slots: range) -> Values:
+        return np.concatenate([np.sqrt(_order2(bank, c, s)) for c in chains for s in slots])
+
+    return abs_m.fit(sizes(range(spec.cold)), sizes(range(bank.slots - spec.hot, bank.slots)))

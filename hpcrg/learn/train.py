@@ -1,0 +1,257 @@
+"""The training loop: distributed data parallel, one network a lattice size and seed, one after another.
+
+Every process holds the whole network, takes its share of each batch, and averages gradients in the backward
+pass. The processes agree at every step on the loss and on whether to stop. For a given seed and number of
+processes the losses are the same bit for bit, with or without interruptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hpcrg import figures
+from hpcrg.bank import write_series
+from hpcrg.campaign import TrainSpec
+from hpcrg.comm import share
+from hpcrg.errors import InputError, Interrupted, Leakage, expected
+from hpcrg.learn import data, state
+from hpcrg.learn.evaluate import Outputs, held_out
+from hpcrg.learn.nets import NETS
+from hpcrg.learn.objectives import OBJECTIVES, Objective
+from hpcrg.learn.place import Place
+from hpcrg.learn.results import collect, networks
+from hpcrg.learn.state import State
+from hpcrg.rng import Purpose, id_words, stream
+
+DIVERGED = 20.0
+"""Nats: a mean loss above this is not going to come back."""
+WARM_UP = 0.2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds between checkpoints, and whether a stop has been asked for."""
+
+    interval: float
+    stop: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network: the bank it is trained on, its seed's split of the chains, and the file of its state."""
+
+    source: data.Source
+    spec: TrainSpec
+    seed: int
+    number: int
+    file: Path
+
+    @cached_property
+    def split(self) -> data.Split:
+        """Which chains this network sees."""
+        ensemble = self.source.ensemble
+        return data.split(ensemble.label, ensemble.chains, self.spec.seeds, self.number)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What it is trained for."""
+        return OBJECTIVES[self.spec.objective](self.source.ensemble.slots, self.spec.cold, self.spec.hot)
+
+    @property
+    def address(self) -> tuple[int, ...]:
+        """What its random numbers are addressed by."""
+        return (*id_words(self.source.ensemble.id), self.number)
+
+    def runs(self, chains: Sequence[int]) -> list[data.Run]:
+        """The labelled draws of some chains."""
+        return data.runs(self.source, chains, self.objective.slots(), data.LANES)
+
+    def network(self) -> nn.Module:
+        """The network with its first weights, which follow from the seed; the global generator is left
+        alone."""
+        ensemble = self.source.ensemble
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(stream(self.seed, Purpose.TRAINING, *self.address)[0] >> 1))
+            make = NETS[self.spec.net]
+            return make(ensemble.physics.states, ensemble.geometry.dimension, self.spec.channels)
+
+
+def run(
+    banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, output: Path, directory: Path, place: Place,
+    limits: Limits, report: Callable[[float, str], None],
+) -> None:  # fmt: skip
+    """Train `spec.seeds` networks on every bank and write what each says of chains that it never saw: the
+    series file `output`, figure data and the networks beside it. States are kept under `directory`, and the
+    same call goes on from them. Called by all processes of `place`.
+
+    Raises InputError for banks that cannot serve or a loss that diverges, Interrupted when stopped with
+    everything kept, Leakage when a network is better than the exact posterior allows.
+    """
+    if place.world > data.LANES:
+        raise InputError(expected(f"train {name}: processes", f"at most {data.LANES}", place.world))
+    jobs = _jobs(banks, name, spec, seed, directory)
+    outputs: list[Outputs] = []
+    for index, job in enumerate(jobs):
+        what = f"{job.source.ensemble.label} seed {job.number}"
+        trained = train(job, place, limits, partial(_part, report, what, index, len(jobs)))
+        outputs.append(held_out(job.source, job.split, spec, job.objective, trained.net, job.number, place,
+                                limits.stop))  # fmt: skip
+        outputs[-1] = outputs[-1].with_curves(trained.loss, trained.validation, trained.best)
+    report(1.0, "writing")
+    result = place.from_first(lambda: _finish(outputs, name, spec, output))
+    if result:
+        raise Leakage(result)
+
+
+def _part(report: Callable[[float, str], None], what: str, index: int, jobs: int, fraction: float) -> None:
+    report((index + fraction) / jobs, what)
+
+
+def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None]) -> State:
+    """One network from where its state file stands to the end; it then has the weights of its best epoch."""
+    current = _begin(job, place)
+    model = DistributedDataParallel(current.net)
+    training = job.runs(job.split.training)
+    steps = data.steps(training, job.spec.batch)
+    saved = time.monotonic()
+    while current.epoch < job.spec.epochs:
+        for batch in islice(_epoch(job, training, current.epoch, place), current.step, None):
+            stop = _step(job, model, current, batch, place, limits.stop(), steps)
+            if place.rank == 0 and (stop or time.monotonic() - saved > limits.interval):
+                state.save(job.file, current)
+                saved = time.monotonic()
+            if stop:
+                raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
+            report(len(current.loss) / (steps * job.spec.epochs))
+        _end_epoch(job, current, place)
+    state.set_weights(current.net, current.best)
+    return current
+
+
+def _step(
+    job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, stop: bool, steps: int
+) -> bool:
+    """One update of the weights by all processes together; whether any of them has been asked to stop."""
+    done = len(current.loss) / (steps * job.spec.epochs)
+    for group in current.optimiser.param_groups:
+        group["lr"] = job.spec.learning_rate * _rate(done)
+    loss = _loss(job, model, batch, place)
+    current.optimiser.zero_grad()
+    torch.autograd.backward(loss * place.world)
+    norm = torch.stack([p.grad.square().sum() for p in model.parameters() if p.grad is not None]).sum()
+    mean, stops = place.sum(torch.tensor([float(loss.detach()), float(stop)], dtype=torch.float64)).tolist()
+    if not (math.isfinite(mean) and math.isfinite(float(norm)) and mean < DIVERGED):
+        raise InputError(f"{job.file.stem}: expected a loss that stays finite and below {DIVERGED} nats, "
+                         f"found {mean} at step {len(current.loss)} (learning_rate {job.spec.learning_rate}); "
+                         f"the last good state is kept in {job.file}")  # fmt: skip
+    current.optimiser.step()
+    current.loss.append(mean)
+    current.step += 1
+    return bool(stops > 0)
+
+
+def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor:
+    """This process's part of the mean loss of the global batch."""
+    codes, slot, real = (torch.from_numpy(a).to(place.device) for a in (batch.codes, batch.slot, batch.real))
+    return (job.objective.loss(model(codes), slot) * real).sum() / batch.total
+
+
+def _end_epoch(job: Job, current: State, place: Place) -> None:
+    """Validate, keep the weights if they are the best, and save."""
+    validation = _validate(job, current.net, place)
+    if not current.validation or validation < min(current.validation):
+        current.best = state.weights(current.net)
+    current.validation.append(validation)
+    current.epoch, current.step = current.epoch + 1, 0
+    if place.rank == 0:
+        state.save(job.file, current)
+
+
+@torch.no_grad()
+def _validate(job: Job, net: nn.Module, place: Place) -> float:
+    """Mean loss on the validation chains, each process on its own runs."""
+    runs = job.runs(job.split.validation)
+    mine = [runs[i] for i in share(len(runs), place.world, place.rank)]
+    total = torch.zeros(2, dtype=torch.float64)
+    for run, codes in zip(mine, data.read(job.source, mine), strict=True):
+        slot = torch.full((len(run),), run.slot, device=place.device)
+        losses = job.objective.loss(net(torch.from_numpy(codes).to(place.device)), slot)
+        total += torch.tensor([float(losses.double().sum()), len(run)])
+    loss, count = place.sum(total).tolist()
+    return float(loss / count)
+
+
+def _begin(job: Job, place: Place) -> State:
+    """The state as saved, or a fresh one, the same on every process."""
+    net = job.network().to(place.device)
+    current = State(net, torch.optim.Adam(net.parameters(), lr=job.spec.learning_rate))
+    arrays = place.from_first(lambda: state.load(job.file))
+    if arrays is not None:
+        state.restore(current, arrays)
+    elif place.rank == 0:
+        state.save(job.file, current)
+    return current
+
+
+def _epoch(job: Job, runs: Sequence[data.Run], epoch: int, place: Place) -> Iterator[data.Batch]:
+    address = (*job.address, epoch)
+    return data.batches(job.source, runs, job.spec.batch, job.seed, address, place.rank, place.world)
+
+
+def _rate(done: float) -> float:
+    """The learning rate's factor after a fraction of all steps: linear up, cosine down to zero."""
+    if done < WARM_UP:
+        return 0.05 + 0.95 * done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+
+def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, directory: Path) -> list[Job]:
+    """A job for each bank and seed. Raises InputError for banks that cannot serve, before anything is
+    trained."""
+    sources = sorted((data.source(path) for path in banks), key=lambda s: s.ensemble.size)
+    labels = [s.ensemble.label for s in sources]
+    if len(set(labels)) != len(labels):
+        raise InputError(expected(f"train {name}: banks", "each ensemble once", labels))
+    for registry, wanted in ((NETS, spec.net), (OBJECTIVES, spec.objective)):
+        if wanted not in registry:
+            raise InputError(expected(f"train {name}", f"one of {', '.join(registry)}", wanted, registry))
+    jobs = [
+        Job(s, spec, seed, k, _directory(directory, spec, seed, s) / f"{s.ensemble.label}-seed{k}.checkpoint")
+        for s in sources
+        for k in range(spec.seeds)
+    ]
+    for job in jobs:
+        _ = job.split, job.objective
+    return jobs
+
+
+def _directory(directory: Path, spec: TrainSpec, seed: int, source: data.Source) -> Path:
+    """A directory of its own for everything that the numbers depend on, so that no state is mistaken for
+    another."""
+    e = source.ensemble
+    text = json.dumps([spec.model_dump(exclude={"blocks"}), seed, e.id, e.chains, e.draws], sort_keys=True)
+    return directory / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _finish(outputs: Sequence[Outputs], name: str, spec: TrainSpec, output: Path) -> str:
+    """Write everything, unless a network is better than is possible; then say so and write only the
+    figures."""
+    result = collect(outputs, name, spec)
+    figures.save(output.with_suffix(".figures.json"), result.figures)
+    if result.leaks:
+        return "\n".join(result.leaks)
+    networks(output.parent / "networks", name, outputs)
+    write_series(output, result.blocks)
+    return ""
