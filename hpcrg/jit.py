@@ -19,13 +19,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-import llvmlite.binding as llvm
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 from numba.core import config
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _LOCK = threading.RLock()
+_SETTINGS = cast(Any, config)
 IMPORTS_KERNELS = b"hpcrg.jit"
 
 
@@ -39,10 +40,8 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpcrg"
 
 
-@cache
-def digest() -> str:
-    """12 hexadecimal digits that change with any kernel source, the numba version or the CPU."""
-    root = Path(__file__).parent
+def source_digest(root: Path) -> str:
+    """12 hexadecimal digits that change with any kernel source under `root`, numba, Python or the CPU."""
     total = hashlib.sha256(f"{numba.__version__} {llvm.get_host_cpu_name()} {sys.version_info[:2]}".encode())
     for path in sorted(root.rglob("*.py")):
         source = path.read_bytes()
@@ -51,12 +50,18 @@ def digest() -> str:
     return total.hexdigest()[:12]
 
 
+@cache
+def digest() -> str:
+    """The digest of this package."""
+    return source_digest(Path(__file__).parent)
+
+
 def physics_function(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a small function that kernels are built over. `name` must be unique and must contain every parameter
     that the function closes over: it stands for the function in the cache keys of those kernels."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        dispatcher = numba.njit(inline="never", nogil=True)(function)
+        dispatcher: Any = numba.njit(nogil=True)(function)
         dispatcher._set_uuid(str(uuid.uuid5(uuid.NAMESPACE_URL, f"hpcrg.{name}")))
         return cast(Callable[P, R], dispatcher)
 
@@ -73,12 +78,12 @@ def kernel(signature: str, name: str = "common") -> Callable[[Callable[P, R]], C
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         with _LOCK:
-            before = config.CACHE_DIR
-            config.CACHE_DIR = str(cache_directory() / digest() / name)
+            before = _SETTINGS.CACHE_DIR
+            _SETTINGS.CACHE_DIR = str(cache_directory() / digest() / name)
             try:
                 return cast(Callable[P, R], numba.njit(signature, cache=True, nogil=True)(function))
             finally:
-                config.CACHE_DIR = before
+                _SETTINGS.CACHE_DIR = before
 
     return decorate
 

@@ -21,8 +21,8 @@ Exchange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 @helper
 def acceptance(beta_cold: float, beta_hot: float, energy_cold: float, energy_hot: float) -> float:
-    """min(1, exp((beta_p - beta_p+1) (E_p - E_p+1)))."""
-    return min(1.0, np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
+    """min(1, exp((beta_cold - beta_hot) (E_cold - E_hot)))."""
+    return float(np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
 
 
 @kernel("void(uint64, int64, int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1])")

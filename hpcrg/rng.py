@@ -42,7 +42,7 @@ def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.rando
 
 def stream(seed: int, purpose: Purpose, *address: int) -> NDArray[np.uint64]:
     """The state of a generator of its own, uint64[4]. Raises ValueError for a word outside 0 .. 2^32 - 1."""
-    return _sequence(seed, purpose, address).generate_state(4, np.uint64)
+    return np.asarray(_sequence(seed, purpose, address).generate_state(4, np.uint64), np.uint64)
 
 
 def key_of(seed: int, purpose: Purpose, *address: int) -> np.uint64:

@@ -11,9 +11,11 @@ from hpcrg.models.base import Exact, Model, Physics
 from hpcrg.models.ising import Ising
 from hpcrg.models.potts import Potts
 
-__all__ = ["MODELS", "Exact", "Ising", "Model", "Physics", "Potts", "make_model"]
+__all__ = ["EXAMPLES", "MODELS", "Exact", "Ising", "Model", "Physics", "Potts", "make_model"]
 
 MODELS: dict[str, Callable[..., Model]] = {"ising": Ising, "potts": Potts}
+EXAMPLES: tuple[dict[str, Any], ...] = ({"type": "ising"}, {"type": "potts", "q": 3})
+"""One small instance, or more, of every model: what the exactness and conformance tests loop over."""
 
 
 def make_model(spec: Mapping[str, Any]) -> Model:

@@ -41,7 +41,7 @@ def make(physics: Physics, lattice: Lattice) -> Kernel:
                     total[code] = running
                 state, word = advance(state)
                 mark = fraction(word) * running
-                chosen = 0
+                chosen = np.int64(0)
                 for code in range(states - 1):
                     chosen += np.int64(mark >= total[code])
                 new = decode(chosen)

@@ -1,11 +1,13 @@
-"""Swendsen-Wang: bonds are laid, every cluster takes a move of its own (Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987)).
+"""Swendsen-Wang: bonds are laid and every cluster takes a move of its own.
 
-For Potts these are Fortuin-Kasteleyn clusters with fresh colours. Improved estimators of the moments of the squared
-order parameter, where every cluster takes each of the q states alike, with S_k = sum over clusters of size^k:
+Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987). For Potts these are Fortuin-Kasteleyn clusters with fresh
+colours. Where every cluster takes each of the q states alike, the moments of the squared order parameter have
+improved estimators, with S_k = sum over clusters of size^k:
 
     m2 = S_2 / N^2,    m4 = (S_4 + (S_2^2 - S_4) (1 + 2 / (q - 1))) / N^4.
 
-Labels are found by union-find in which the parent of a site never has a larger index, so one pass flattens the trees.
+Labels are found by union-find, bonds to the sites before each site being laid in C order. The parent of a site
+never has a larger index, so one pass flattens the trees.
 """
 
 from __future__ import annotations
@@ -26,46 +28,53 @@ U32 = np.uint32
 
 
 @helper
-def unite(parent, a, b):  # type: ignore[no-untyped-def]
-    """Join the trees of a and b under the smaller root. Uniting a site with itself does nothing."""
-    x, y = U64(parent[U64(parent[a])]), U64(parent[U64(parent[b])])
-    while U64(parent[x]) != x:
-        x = U64(parent[x])
-    while U64(parent[y]) != y:
-        y = U64(parent[y])
-    low, high = min(x, y), max(x, y)
-    parent[high] = U32(low)
-    parent[a] = U32(low)
-    parent[b] = U32(low)
+def root_of(parent, site):  # type: ignore[no-untyped-def]
+    """The root of a site's tree."""
+    root = U64(parent[site])
+    while U64(parent[root]) != root:
+        root = U64(parent[root])
+    return root
 
 
-def make_bonds(physics: Physics, dimension: int) -> Any:
-    """bonds(spins, neighbours, table, m, parent, r) -> r: lays bonds and joins what they connect."""
+def make_label(physics: Physics, dimension: int) -> Any:
+    """label(spins, neighbours, table, m, parent, r) -> r: lays bonds and joins what they connect."""
     gap = physics.gap
 
     @helper
-    def bonds(spins, neighbours, table, m, parent, state):  # type: ignore[no-untyped-def]
+    def label(spins, neighbours, table, m, parent, state):  # type: ignore[no-untyped-def]
         for site in range(U64(spins.size)):
             parent[site] = U32(site)
         for site in range(U64(spins.size)):
-            for k in range(dimension):
+            root = root_of(parent, site)
+            for k in range(dimension, 2 * dimension):
                 near = U64(neighbours[site, k])
                 state, word = advance(state)
                 laid = (word >> U64(11)) < table[U64(gap(m, spins[site], spins[near]))]
-                unite(parent, site, near if laid else site)
+                end = near if laid else root  # no branch: a root joined with itself stays
+                other = root_of(parent, U64(parent[end]))
+                low, high = min(root, other), max(root, other)
+                parent[high] = U32(low)
+                parent[end] = U32(low)
+                root = low
+            parent[site] = U32(root)
         return state
 
-    return bonds
+    return label
 
 
 @helper
 def flatten(parent, sizes):  # type: ignore[no-untyped-def]
     """Point every site at its root, count sites per root, and return the sums of size^2 and size^4."""
+    sizes[:] = 0
+    last, run = U32(0), 0
     for site in range(U64(parent.size)):
-        sizes[site] = 0
         root = parent[U64(parent[site])]
         parent[site] = root
-        sizes[U64(root)] += 1
+        if root != last:
+            sizes[U64(last)] += run
+            last, run = root, 0
+        run += 1
+    sizes[U64(last)] += run
     second, fourth = 0.0, 0.0
     for site in range(U64(parent.size)):
         square = float(sizes[site]) * float(sizes[site])
@@ -76,20 +85,20 @@ def flatten(parent, sizes):  # type: ignore[no-untyped-def]
 
 def make(physics: Physics, lattice: Lattice) -> Kernel:
     """The kernel for one physics and dimension."""
-    bonds = make_bonds(physics, lattice.dimension)
-    mirror, reflect, moves, levels = physics.mirror, physics.reflect, physics.moves, physics.gap_span + 1
+    label, mirror, reflect = make_label(physics, lattice.dimension), physics.mirror, physics.reflect
+    moves, levels = physics.moves, physics.gap_span + 1
 
     @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")
     def swendsen_wang(spins, betas, rng, neighbours, info):  # type: ignore[no-untyped-def]
         volume = spins.shape[1]
         table = np.empty(levels, np.uint64)
-        parent, sizes, move = np.empty(volume, np.uint32), np.empty(volume, np.int32), np.empty(volume, np.uint8)
+        parent, sizes = np.empty(volume, np.uint32), np.empty(volume, np.int32)
+        move = np.empty(volume, np.uint8)
         for w in range(spins.shape[0]):
             walker = spins[w]
-            state = load(rng[w])
             bond_chances(betas[w], table)
-            state, m = mirror(state)
-            state = bonds(walker, neighbours, table, m, parent, state)
+            state, m = mirror(load(rng[w]))
+            state = label(walker, neighbours, table, m, parent, state)
             s2, s4 = flatten(parent, sizes)
             for site in range(U64(volume)):
                 state, move[site] = choose(state, moves)
@@ -106,7 +115,8 @@ def check(model: Model, lattice: Lattice) -> None:
     """Improved estimators need clusters that take every state alike."""
     needs_mirror("swendsen_wang")(model, lattice)
     if model.physics.moves != model.states:
-        raise Unsupported(f"swendsen_wang: expected a model whose clusters can take every state, found {model.name}")
+        wanted = "a model whose clusters take every state alike"
+        raise Unsupported(f"swendsen_wang: expected {wanted}, found {model.name}")
 
 
 SWENDSEN_WANG = UpdateType("swendsen_wang", 1, ("improved_m2", "improved_m4"), check, make)
