@@ -190,8 +190,8 @@ def _descend(
 def _level_weights(banks: Sequence[Curves], names: Sequence[str], beta: float, omega: float) -> Weights:
     where = np.array([beta])
     at = [np.array([hermite(b, n, own_rows(b), _constant(where, b))[0] for n in names]) for b in banks]
-    design = np.kron(np.eye(len(names)), np.ones((len(banks), 1)))
-    scales = np.abs(np.array([row.mean() for row in at[-1]]))
+    design: Array = np.kron(np.eye(len(names)), np.ones((len(banks), 1))).astype(np.float64)
+    scales = np.array([abs(float(row.mean())) for row in at[-1]])
     return weights(block_covariance(at), design, [b.size for b in banks], scales, omega)
 
 

@@ -4,16 +4,15 @@ Methods: `fss/crossing` (crossing.py on reweighted curves) and `fss/collapse` (c
 points), both on U4 and xi_2nd/L. The statistical error is the jackknife over blocks of chains. Systematic
 parts, all fixed beforehand:
 
-    size            corrections to scaling of unknown amplitude (corrections.py), and the excess of the change
-    when the
-                    smallest size is left out over the error of that change
-    ansatz          half the spread over the exponent of the corrections (and, for the collapse, over T or
-    beta as the axis) observable      half the excess of the difference between U4 alone and xi_2nd/L alone
-    over its error critical point  what the systematic parts of T_c do to an exponent
-    window          for the collapse: the excess of the change when the range of temperatures is halved over
-    its error
+* size: corrections to scaling of unknown amplitude (corrections.py), and the excess of the change when the
+  smallest size is left out
+* ansatz: half the spread over the exponent of the corrections (for the collapse also over T or beta as axis)
+* observable: half the excess of the difference between U4 alone and xi_2nd/L alone
+* critical point: what the systematic parts of T_c do to an exponent
+* window: for the collapse, the excess of the change when the range of temperatures is halved
 
-An excess is sqrt(max(0, difference^2 - its variance)). No exponent, critical point or universal value enters.
+An excess is sqrt(max(0, difference^2 - 4 variance of it)): nothing while two results agree within 2 sigma. No
+exponent, critical point or universal value enters.
 """
 
 from __future__ import annotations

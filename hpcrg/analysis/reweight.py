@@ -102,9 +102,10 @@ def free_energies(betas: Array, counts: Array, energy: Array, n: Array, start: A
 
 def _solve(matrix: Array, right: Array) -> Array:
     try:
-        return np.linalg.solve(matrix, right)
+        step: Array = np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
     except np.linalg.LinAlgError:
         raise InputError(NO_OVERLAP) from None
+    return step
 
 
 def thermodynamic_start(sums: BankSums, centre: float) -> Array:
