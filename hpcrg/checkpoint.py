@@ -23,7 +23,7 @@ SCHEMA = b"hpcrg.checkpoint/1"
 def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write the arrays, durable when this returns."""
     buffer = io.BytesIO()
-    np.savez(buffer, **dict(arrays))
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]  # NumPy types the names as booleans
     payload = buffer.getvalue()
     digest = hashlib.sha256(payload).hexdigest().encode()
     write_atomically(path, SCHEMA + b" " + digest + b"\n" + payload)

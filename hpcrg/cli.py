@@ -188,15 +188,24 @@ def train(
     banks: Banks,
     name: Annotated[str, typer.Option("--train", help="The name under `train` in the campaign.")],
     output: Output,
-    state: Annotated[Path, typer.Option(help="Directory of networks and checkpoints.")],
+    state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
+    processes: Annotated[int | None, typer.Option(min=1, help="Start this many under torchrun here.")] = None,
     time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")] = None,
 ) -> None:
-    """Train networks on banks, under torchrun on all its processes; write their outputs on chains they never saw."""
+    """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint.
+
+    With --processes it starts torchrun on this machine; without, it is one process of a torchrun that you start."""
     from hpcrg.campaign import load
-    from hpcrg.learn.train import run
+    from hpcrg.edges import torchrun
 
     loaded = load(campaign)
-    run(banks, name, _named(loaded.train, "train", name), loaded.seed, output, state, time_limit)
+    spec = _named(loaded.train, "train", name)
+    if processes is None:
+        torchrun.run_training(banks, name, spec, loaded.seed, output, state, time_limit)
+        return
+    again = ["train", str(campaign), *map(str, banks), "--train", name, "--output", str(output), "--state", str(state)]
+    again += ["--time-limit", str(time_limit)] if time_limit is not None else []
+    raise typer.Exit(torchrun.launch(again, processes))
 
 
 @app.command()

@@ -86,7 +86,7 @@ class Measurement:
     values: Mapping[str, NDArray[Any]]
 
 
-def advance(kernels: Kernels, key: int, state: ChainState, comm: Comm, walkers: range) -> Measurement:
+def advance(kernels: Kernels, key: np.uint64, state: ChainState, comm: Comm, walkers: range) -> Measurement:
     """One round, in place. The measurement is of the state after the updates and before the exchange."""
     e = kernels.ensemble
     ladder = np.array(e.betas)
@@ -100,7 +100,7 @@ def advance(kernels: Kernels, key: int, state: ChainState, comm: Comm, walkers: 
     done = Measurement(state.slot_of, {"energy": energy, "order": order, "structure": structure, **values})
     if e.exchange:
         energies = comm.allgather(energy, e.slots)
-        state.slot_of, tried, accepted = swap(np.uint64(key), state.round, state.slot_of, energies, ladder)
+        state.slot_of, tried, accepted = swap(key, state.round, state.slot_of, energies, ladder)
         state.attempted, state.accepted = state.attempted + tried, state.accepted + accepted
     if state.round & (state.round - 1) == 0:
         state.hashes[state.round] = state_hash(state, comm)
@@ -236,7 +236,7 @@ def _boundaries(e: Ensemble, done: int) -> Iterator[int]:
 
 
 def _run_to(
-    boundary: int, kernels: Kernels, key: int, state: ChainState, comm: Comm, walkers: range, buffer: Buffer
+    boundary: int, kernels: Kernels, key: np.uint64, state: ChainState, comm: Comm, walkers: range, buffer: Buffer
 ) -> None:
     e = kernels.ensemble
     while state.round < boundary:
@@ -306,7 +306,7 @@ def _compile_once(ensemble: Ensemble, comm: Comm) -> Kernels:
 
 def _first_round(kernels: Kernels) -> None:
     walkers = range(kernels.ensemble.slots)
-    advance(kernels, 0, start_state(kernels.ensemble, 0, walkers), Alone(), walkers)
+    advance(kernels, np.uint64(0), start_state(kernels.ensemble, 0, walkers), Alone(), walkers)
 
 
 def replay(ensemble: Ensemble, chain: int, rounds: int) -> dict[int, int]:

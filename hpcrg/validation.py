@@ -18,7 +18,7 @@ class StrictLoader(yaml.SafeLoader):
         """As the parent, but a repeated key is an error with its line."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} a second time", key_node.start_mark

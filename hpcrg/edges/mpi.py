@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from mpi4py import MPI
@@ -25,7 +25,7 @@ class Ranks:
 
     def split(self, colour: int) -> Comm:
         """The ranks of one colour, in their old order."""
-        return Ranks(self._comm.Split(colour, self.rank))
+        return Ranks(cast(MPI.Intracomm, self._comm.Split(colour, self.rank)))
 
     def allgather(self, values: NDArray[Any], total: int) -> NDArray[Any]:
         """Shares of `total` rows joined along the first axis, in rank order."""
