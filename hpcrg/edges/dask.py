@@ -66,6 +66,7 @@ def make_client(
     import dask
     import distributed
 
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every worker's life otherwise
     connect: Any = distributed.Client
     with dask.config.set(CONFIG), ExitStack() as stack:
         if scheduler is None:
@@ -116,6 +117,7 @@ def _local(workers: int, processes: bool, memory: str) -> Any:
         n_workers=workers if processes else 1,
         threads_per_worker=1 if processes else workers,
         processes=processes,
+        protocol="tcp://",
         memory_limit=memory if processes else 0,
         host=LOOPBACK,
         dashboard_address=f"{LOOPBACK}:0",

@@ -32,7 +32,10 @@ class Majority:
         bz, by, bx = (*flat, *(self.factor for _ in shape))
         codes = np.ascontiguousarray(model.codes(spins)).reshape(len(spins), *flat, *spins.shape[1:])
         out = np.empty((len(spins), *flat, *shape), np.uint8)
-        _plurality(codes, bz, by, bx, model.states, keys, out)
+        if model.states == 2:
+            _majority(codes, bz, by, bx, keys, out)
+        else:
+            _plurality(codes, bz, by, bx, model.states, keys, out)
         return model.from_codes(out.reshape(len(spins), *shape))
 
 
@@ -74,4 +77,28 @@ def _plurality(
                         rank = int(hash64(keys[draw], site) % np.uint64(tied))
                         winner = _ranked(count, most, rank)
                     out[draw, z, y, x] = winner
+                    site += 1
+
+
+@kernel("(uint8[:, :, :, ::1], int64, int64, int64, uint64[::1], uint8[:, :, :, ::1])")
+def _majority(
+    codes: NDArray[np.uint8], bz: int, by: int, bx: int, keys: NDArray[np.uint64], out: NDArray[np.uint8]
+) -> None:
+    # The plurality of two states, ties included, several times as fast.
+    draws, lz, ly, lx = out.shape
+    volume = bz * by * bx
+    for draw in range(draws):
+        site = 0
+        for z in range(lz):
+            for y in range(ly):
+                for x in range(lx):
+                    ones = 0
+                    for k in range(z * bz, (z + 1) * bz):
+                        for j in range(y * by, (y + 1) * by):
+                            for i in range(x * bx, (x + 1) * bx):
+                                ones += codes[draw, k, j, i]
+                    if 2 * ones == volume:
+                        out[draw, z, y, x] = hash64(keys[draw], site) % np.uint64(2)
+                    else:
+                        out[draw, z, y, x] = 2 * ones > volume
                     site += 1

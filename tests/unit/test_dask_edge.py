@@ -1,0 +1,67 @@
+"""Making Dask clients: refusals, the SLURM job script, loopback, and a graph on threads."""
+
+import sys
+
+import pytest
+
+from hpcrg.edges.dask import computing, make_client, read_site, slurm_arguments
+from hpcrg.errors import InputError
+
+SITE = """
+jobs = 3
+[cluster]
+queue = "cpu"
+cores = 2
+processes = 2
+memory = "2GB"
+walltime = "00:10:00"
+"""
+
+
+def test_threads_on_loopback_run_a_graph():
+    with make_client(2, processes=False) as client:
+        assert "127.0.0.1" in client.scheduler.address
+        assert "127.0.0.1" in client.dashboard_link
+    with computing(2, processes=False) as compute:
+        first, second = ("a", 0, 0), ("a", 1, 0)
+        assert compute({first: (sum, [1, 2]), second: (sum, [3, 4])}, [second, first]) == [7, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jobs = 2", "cluster: expected a table"),
+        ("job = 2\n[cluster]", "did you mean 'jobs'"),
+        ("jobs = 0\n[cluster]", "at least 1"),
+        ("jobs = ", "TOML"),
+    ],
+)
+def test_wrong_site_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "site.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_site(path)
+    with pytest.raises(InputError, match="TOML site file"):
+        read_site(tmp_path / "missing.toml")
+
+
+def test_slurm_job_script(tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    from dask_jobqueue.slurm import SLURMJob
+
+    path = tmp_path / "site.toml"
+    path.write_text(SITE)
+    arguments = slurm_arguments(read_site(path))
+    script = SLURMJob("tcp://127.0.0.1:1", name="w", python=sys.executable, **arguments).job_script()
+    options = ("#SBATCH -p cpu", "#SBATCH --requeue", "--nthreads 1", "--nworkers 2")
+    for line in (*options, "export OMP_NUM_THREADS=1"):
+        assert line in script
+
+
+def test_an_address_without_a_scheduler_is_refused(monkeypatch):
+    from hpcrg.edges import dask as edge
+
+    monkeypatch.setattr(edge, "CONFIG", edge.CONFIG | {"distributed.comm.timeouts.connect": "300ms"})
+    nobody = computing(1, True, "tcp://127.0.0.1:1")
+    with pytest.raises(InputError, match="running Dask scheduler"), nobody:
+        pass
