@@ -1,0 +1,14 @@
+rule flow:
+    input:
+        lambda wildcards: banks_of(CAMPAIGN.flow[wildcards.flow].ensemble),
+    output:
+        f"{OUT}/flow/{{flow}}.json",
+        f"{OUT}/flow/{{flow}}.figures.json",
+    params:
+        spec=lambda wildcards: CAMPAIGN.flow[wildcards.flow].model_dump_json(),
+    threads: at_most(CAMPAIGN.resources.workers)
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
+        runtime=120,
+    shell:
+        "hpcrg flow {CAMPAIGN_FILE} {input} --flow {wildcards.flow} --workers {threads} --output {output[0]}"

@@ -1,0 +1,20 @@
+rule report:
+    input:
+        estimates=[f"{OUT}/flow/{name}.json" for name in CAMPAIGN.flow]
+        + [f"{OUT}/scale/{name}.json" for name in CAMPAIGN.scale]
+        + [f"{OUT}/train/{name}/estimates.json" for name in CAMPAIGN.train],
+        figures=[f"{OUT}/flow/{name}.figures.json" for name in CAMPAIGN.flow]
+        + [f"{OUT}/scale/{name}.figures.json" for name in CAMPAIGN.scale]
+        + [f"{OUT}/train/{name}/{kind}.figures.json" for name in CAMPAIGN.train for kind in ("estimates", "series")]
+        + [f"{OUT}/inspect.figures.json"],
+    output:
+        page=f"{OUT}/report.html",
+        estimates=f"{OUT}/estimates.json",
+    params:
+        spec=CAMPAIGN.report.model_dump_json(),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "hpcrg report {CAMPAIGN_FILE} {input.estimates} {input.figures}"
+        " --output {output.page} --estimates {output.estimates}"

@@ -1,0 +1,42 @@
+rule tune:
+    output:
+        f"{OUT}/ladders/{{label}}.json",
+    params:
+        request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
+        spec=lambda wildcards: CAMPAIGN.ensembles_[ENSEMBLES[wildcards.label].group].ladder.model_dump_json(),
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    shell:
+        "hpcrg tune {CAMPAIGN_FILE} --ensemble {wildcards.label} --output {output}"
+
+
+rule sample:
+    input:
+        lambda wildcards: f"{OUT}/ladders/{wildcards.label}.json" if wildcards.label in TUNED else [],
+    output:
+        f"{OUT}/banks/{{label}}.h5",
+    params:
+        request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
+        ladder=lambda wildcards, input: f"--ladder {input[0]}" if wildcards.label in TUNED else "",
+    threads: cores_of(CAMPAIGN.resources.ranks)
+    resources:
+        tasks=at_most(CAMPAIGN.resources.ranks),
+        mpi="mpiexec",
+        mem_mb=lambda wildcards, attempt: attempt * int(1000 + volume(wildcards.label) * 64 / 1e6),
+        runtime=lambda wildcards, attempt: attempt * 120,
+    shell:
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {CAMPAIGN_FILE}"
+        " --ensemble {wildcards.label} --output {output} --state {OUT}/state --ranks {resources.tasks} {params.ladder}"
+
+
+rule inspect:
+    input:
+        [f"{OUT}/banks/{label}.h5" for label in ENSEMBLES],
+    output:
+        f"{OUT}/inspect.figures.json",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "hpcrg inspect {input} --figures {output} > /dev/null"

@@ -1,0 +1,29 @@
+rule scale:
+    input:
+        lambda wildcards: banks_of(CAMPAIGN.scale[wildcards.scale].ensemble),
+    output:
+        f"{OUT}/scale/{{scale}}.json",
+        f"{OUT}/scale/{{scale}}.figures.json",
+    params:
+        spec=lambda wildcards: CAMPAIGN.scale[wildcards.scale].model_dump_json(),
+    threads: at_most(CAMPAIGN.resources.workers)
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
+        runtime=120,
+    shell:
+        "hpcrg scale {CAMPAIGN_FILE} {input} --scale {wildcards.scale} --workers {threads} --output {output[0]}"
+
+
+rule scale_network:
+    input:
+        f"{OUT}/train/{{train}}/series.h5",
+    output:
+        f"{OUT}/train/{{train}}/estimates.json",
+        f"{OUT}/train/{{train}}/estimates.figures.json",
+    params:
+        spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "hpcrg scale {CAMPAIGN_FILE} {input} --train {wildcards.train} --output {output[0]}"

@@ -1,0 +1,17 @@
+rule train:
+    input:
+        lambda wildcards: banks_of(CAMPAIGN.train[wildcards.train].ensemble),
+    output:
+        f"{OUT}/train/{{train}}/series.h5",
+        f"{OUT}/train/{{train}}/series.figures.json",
+    params:
+        spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
+        seed=CAMPAIGN.seed,
+    threads: at_most(CAMPAIGN.resources.processes)
+    resources:
+        mem_mb=lambda wildcards, threads: 2000 * threads,
+        runtime=240,
+        gpus=config.get("gpus", 0),
+    shell:
+        "hpcrg train {CAMPAIGN_FILE} {input} --train {wildcards.train} --processes {threads}"
+        " --output {output[0]} --state {OUT}/state/train-{wildcards.train}"
