@@ -56,9 +56,10 @@ def digest() -> str:
     return source_digest(Path(__file__).parent)
 
 
-def physics_function(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a small function that kernels are built over. `name` must be unique and must contain every parameter
-    that the function closes over: it stands for the function in the cache keys of those kernels."""
+def part(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function that a kernel closes over. `name` must be unique and must contain every parameter that the
+    function itself closes over: it stands for the function in the cache key of the kernel, which a name drawn at
+    random, numba's default, would change in every process."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         dispatcher: Any = numba.njit(nogil=True)(function)
@@ -68,9 +69,13 @@ def physics_function(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+physics_function = part
+"""A part of every kernel of one model."""
+
+
 def helper(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function that only kernels call; it becomes part of each of them."""
-    return cast(Callable[P, R], numba.njit(nogil=True)(function))
+    """Compile a module-level function that kernels call; its own name is unique."""
+    return part(f"{function.__module__}.{function.__qualname__}")(function)
 
 
 def kernel(signature: str, name: str = "common") -> Callable[[Callable[P, R]], Callable[P, R]]:

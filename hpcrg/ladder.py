@@ -7,6 +7,9 @@ carries a walker ballistically along the ladder (Okabe et al., Chem. Phys. Lett.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
@@ -15,7 +18,7 @@ from hpcrg.errors import expected
 from hpcrg.jit import helper, kernel
 from hpcrg.rng import fraction, hash64
 
-U64 = np.uint64
+SIGNATURE = "void(uint64, int64, int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1])"
 Exchange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -25,14 +28,21 @@ def acceptance(beta_cold: float, beta_hot: float, energy_cold: float, energy_hot
     return float(np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
 
 
-@kernel("void(uint64, int64, int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1])")
-def _swap(key, turn, walker_at, energy, betas, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
-    for p in range(turn % 2, betas.size - 1, 2):
-        cold, hot = walker_at[p], walker_at[p + 1]
-        attempted[p] = 1
-        if fraction(hash64(key, turn, p)) < acceptance(betas[p], betas[p + 1], energy[cold], energy[hot]):
-            accepted[p] = 1
-            slot_of[cold], slot_of[hot] = p + 1, p
+@cache
+def make_exchange() -> Callable[..., None]:
+    """The compiled loop over pairs; compiled or loaded when first needed."""
+
+    @kernel(SIGNATURE)
+    def exchange(key, turn, walker_at, energy, betas, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
+        for p in range(turn % 2, betas.size - 1, 2):
+            cold, hot = walker_at[p], walker_at[p + 1]
+            attempted[p] = 1
+            chance = acceptance(betas[p], betas[p + 1], energy[cold], energy[hot])
+            if fraction(hash64(key, turn, p)) < chance:
+                accepted[p] = 1
+                slot_of[cold], slot_of[hot] = p + 1, p
+
+    return exchange
 
 
 def swap(
@@ -50,7 +60,8 @@ def swap(
     after = np.array(slot_of, np.int64)
     attempted, accepted = np.zeros(len(betas), np.int64), np.zeros(len(betas), np.int64)
     walker_at = np.argsort(after)
-    _swap(U64(key), turn, walker_at, np.array(energy, np.float64), np.array(betas), after, attempted, accepted)
+    numbers = np.array(energy, np.float64), np.array(betas, np.float64)
+    make_exchange()(np.uint64(key), turn, walker_at, *numbers, after, attempted, accepted)
     return after, attempted, accepted
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import helper, kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Model, Physics
-from hpcrg.rng import below
+from hpcrg.rng import choose, load, store
 
 U64 = np.uint64
 SIGNATURE = "void(int8[:,::1], int32[:,::1], int64[::1], float64, int64[::1], int64[:,::1], float64[::1])"
@@ -81,7 +82,7 @@ def make_rows(physics: Physics, dimension: int, components: int) -> Any:
     """rows(spins, neighbours, shape, sums) -> energy, and order parameter summed over the planes of every axis."""
     pair, channel, weight, last = physics.pair, physics.channel, physics.weight, dimension - 1
 
-    @helper
+    @part(f"rows.{physics.name}.{dimension}.{components}")
     def rows(spins, neighbours, shape, sums):  # type: ignore[no-untyped-def]
         extent = U64(shape[last])
         row = np.empty(components, np.int64)
@@ -105,8 +106,23 @@ def make_rows(physics: Physics, dimension: int, components: int) -> Any:
     return rows
 
 
+@cache
+def make_fill() -> Callable[..., None]:
+    """fill(rng, states, codes): independent uniform codes; compiled or loaded when first needed."""
+
+    @kernel("void(uint64[::1], int64, uint8[::1])")
+    def fill(rng, states, codes):  # type: ignore[no-untyped-def]
+        state = load(rng)
+        for site in range(codes.size):
+            state, codes[site] = choose(state, states)
+        store(rng, state)
+
+    return fill
+
+
 def _random(model: Model, lattice: Lattice, rng: NDArray[np.uint64]) -> NDArray[np.int8]:
-    codes = np.array([below(rng, model.states) for _ in range(lattice.volume)], np.uint8)
+    codes = np.empty(lattice.volume, np.uint8)
+    make_fill()(rng, model.states, codes)
     return model.from_codes(codes)
 
 

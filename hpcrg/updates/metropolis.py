@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Physics
 from hpcrg.rng import advance, choose, load, store
@@ -25,7 +25,7 @@ def make_step(physics: Physics, coordination: int) -> Any:
     propose, pair = physics.propose, physics.pair
     highest = coordination * physics.pair_span
 
-    @helper
+    @part(f"metropolis.{physics.name}.{coordination}")
     def step(spins, neighbours, site, table, state):  # type: ignore[no-untyped-def]
         old = spins[site]
         state, new = propose(state, old)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.errors import Unsupported
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import helper, kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Model, Physics
 from hpcrg.rng import advance, choose, load, store
@@ -40,7 +40,7 @@ def make_label(physics: Physics, dimension: int) -> Any:
     """label(spins, neighbours, table, m, parent, r) -> r: lays bonds and joins what they connect."""
     gap = physics.gap
 
-    @helper
+    @part(f"swendsen_wang.{physics.name}.{dimension}")
     def label(spins, neighbours, table, m, parent, state):  # type: ignore[no-untyped-def]
         for site in range(U64(spins.size)):
             parent[site] = U32(site)

@@ -1,0 +1,122 @@
+"""Exchange leaves every slot's distribution alone, carries walkers ballistically, and ladders can be evened out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from hpcrg import ladder
+from hpcrg.lattice import Lattice
+from hpcrg.models import Ising
+from hpcrg.models.enumeration import enumerate_all
+from hpcrg.rng import Purpose, key_of
+
+BETAS = np.array([0.9, 0.6, 0.45, 0.2])
+KEY = key_of(20261121, Purpose.SYNTHETIC)
+FALSE_ALARM = 1e-9
+
+
+def swap_by_slot_energies(key, turn, slot_of, energy, betas):
+    """Twin: takes the energies by walker for energies by slot, as if walkers had never moved."""
+    after, attempted, accepted = ladder.swap(key, turn, np.arange(len(betas)), energy, betas)
+    return after[slot_of], attempted, accepted
+
+
+def swap_too_often(key, turn, slot_of, energy, betas):
+    """Twin: the difference of inverse temperatures, halved."""
+    return ladder.swap(key, turn, slot_of, energy, 0.5 * betas)
+
+
+def smallest_p(swap, rounds=6000, turns=3):
+    """Exact draws in permuted slots, some turns of exchange, then the energies in each slot against the exact law."""
+    small = enumerate_all(Ising(), Lattice((2, 3)))
+    levels, level = np.unique(small.energy, return_inverse=True)
+    laws = np.array([np.bincount(level, weights=small.weights(b)) for b in BETAS])
+    generator = np.random.default_rng(7)
+    counts = np.zeros((len(BETAS), len(levels)))
+    for r in range(rounds):
+        slot_of = generator.permutation(len(BETAS))
+        drawn = np.array([generator.choice(len(levels), p=laws[s]) for s in slot_of])
+        for turn in range(turns):
+            slot_of = swap(KEY, r * turns + turn, slot_of, levels[drawn], BETAS)[0]
+        counts[slot_of, drawn] += 1
+    expected = laws * rounds
+    keep = expected > 20
+    terms = np.where(keep, (counts - expected) ** 2 / np.where(keep, expected, 1), 0)
+    return min(chi2.sf(terms[s].sum(), keep[s].sum() - 1) for s in range(len(BETAS)))
+
+
+def test_exchange_leaves_every_slot_in_equilibrium():
+    assert smallest_p(ladder.swap) > FALSE_ALARM
+
+
+@pytest.mark.parametrize("broken", [swap_by_slot_energies, swap_too_often])
+def test_a_broken_exchange_is_refused(broken):
+    assert smallest_p(broken) < FALSE_ALARM
+
+
+def test_pairs_alternate_and_are_reported():
+    energy = np.array([-4.0, -8.0, -2.0, -1.0, 0.0])
+    betas = np.array([1.0, 0.9, 0.8, 0.7, 0.6])
+    after, attempted, accepted = ladder.swap(KEY, 0, np.arange(5), energy, betas)
+    assert attempted.tolist() == [1, 0, 1, 0, 0]
+    assert accepted[0] == 1  # the colder of the two had the higher energy
+    assert after[0] == 1
+    assert after[1] == 0
+    assert ladder.swap(KEY, 1, np.arange(5), energy, betas)[1].tolist() == [0, 1, 0, 1, 0]
+
+
+def test_exchange_is_a_pure_function():
+    slot_of, energy = np.array([2, 0, 1, 3]), np.array([-3.0, -5.0, -1.0, -2.0])
+    first = ladder.swap(KEY, 4, slot_of, energy, BETAS)
+    second = ladder.swap(KEY, 4, slot_of, energy, BETAS)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert slot_of.tolist() == [2, 0, 1, 3]
+    assert sorted(first[0]) == [0, 1, 2, 3]
+
+
+def test_walkers_and_slots_must_be_equally_many():
+    with pytest.raises(ValueError, match="swap: expected 4 walkers"):
+        ladder.swap(KEY, 0, np.arange(3), np.zeros(3), BETAS)
+
+
+@pytest.mark.parametrize("slots", [2, 3, 4, 7])
+def test_walkers_travel_ballistically_where_every_exchange_is_accepted(slots):
+    """One round trip of every walker in 2 S rounds: S trips altogether."""
+    slot_of, rows, periods = np.arange(slots), [], 50
+    for turn in range(2 * slots * periods):
+        slot_of = ladder.swap(KEY, turn, slot_of, np.zeros(slots), np.linspace(1, 0.5, slots))[0]
+        rows.append(np.argsort(slot_of))
+    assert abs(ladder.round_trips(np.array(rows)) - slots * periods) <= slots
+
+
+def test_a_round_trip_is_cold_to_hot_to_cold():
+    path = [0, 1, 2, 1, 0, 1, 0, 1, 2, 2, 1, 0]  # the slot of walker 0 in three slots: two trips
+    rows = []
+    for slot in path:
+        others = [1, 2]
+        rows.append([0 if s == slot else others.pop() for s in range(3)])
+    only_walker_0 = np.where(np.array(rows) == 0, 0, -np.arange(1, 37).reshape(12, 3))
+    assert ladder.round_trips(only_walker_0) == 2
+
+
+def test_a_tuned_ladder_has_equal_barriers():
+    """Rejection rates from a density of barrier that peaks in the middle, as at a critical point."""
+
+    def cumulative(beta):
+        return 2 * np.tanh((0.6 - beta) / 0.1) - 2 * np.tanh(-3.0)
+
+    betas = np.linspace(0.9, 0.3, 12)
+    tuned = ladder.tune(betas, np.diff(cumulative(betas)), 10)
+    steps = np.diff(cumulative(tuned))
+    assert (tuned[0], tuned[-1], len(tuned)) == (0.9, 0.3, 10)
+    assert steps.max() / steps.min() < 1.5
+    untuned = np.diff(cumulative(np.linspace(0.9, 0.3, 10)))
+    assert untuned.max() / untuned.min() > 1.5
+    assert ladder.barrier(steps) == pytest.approx(4 * np.tanh(3.0))
+
+
+def test_a_ladder_in_the_wrong_order_is_refused():
+    with pytest.raises(ValueError, match="tune: expected betas coldest first"):
+        ladder.tune(np.array([0.1, 0.2]), np.array([0.5]), 3)
