@@ -5,10 +5,11 @@ rule flow:
         f"{OUT}/flow/{{flow}}.json",
         f"{OUT}/flow/{{flow}}.figures.json",
     params:
+        campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.flow[wildcards.flow].model_dump_json(),
     threads: at_most(CAMPAIGN.resources.workers)
     resources:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
     shell:
-        "hpcrg flow {CAMPAIGN_FILE} {input} --flow {wildcards.flow} --workers {threads} --output {output[0]}"
+        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} --output {output[0]}"

@@ -11,10 +11,11 @@ rule report:
         page=f"{OUT}/report.html",
         estimates=f"{OUT}/estimates.json",
     params:
+        campaign=CAMPAIGN_FILE,
         spec=CAMPAIGN.report.model_dump_json(),
     resources:
         mem_mb=2000,
         runtime=30,
     shell:
-        "hpcrg report {CAMPAIGN_FILE} {input.estimates} {input.figures}"
+        "hpcrg report {params.campaign} {input.estimates} {input.figures}"
         " --output {output.page} --estimates {output.estimates}"

@@ -2,13 +2,14 @@ rule tune:
     output:
         f"{OUT}/ladders/{{label}}.json",
     params:
+        campaign=CAMPAIGN_FILE,
         request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
         spec=lambda wildcards: CAMPAIGN.ensembles_[ENSEMBLES[wildcards.label].group].ladder.model_dump_json(),
     resources:
         mem_mb=1000,
         runtime=60,
     shell:
-        "hpcrg tune {CAMPAIGN_FILE} --ensemble {wildcards.label} --output {output}"
+        "hpcrg tune {params.campaign} --ensemble {wildcards.label} --output {output}"
 
 
 rule sample:
@@ -17,7 +18,9 @@ rule sample:
     output:
         f"{OUT}/banks/{{label}}.h5",
     params:
+        campaign=CAMPAIGN_FILE,
         request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
+        state=f"{OUT}/state",
         ladder=lambda wildcards, input: f"--ladder {input[0]}" if wildcards.label in TUNED else "",
     threads: cores_of(CAMPAIGN.resources.ranks)
     resources:
@@ -26,8 +29,8 @@ rule sample:
         mem_mb=lambda wildcards, attempt: attempt * int(1000 + volume(wildcards.label) * 64 / 1e6),
         runtime=lambda wildcards, attempt: attempt * 120,
     shell:
-        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {CAMPAIGN_FILE}"
-        " --ensemble {wildcards.label} --output {output} --state {OUT}/state --ranks {resources.tasks} {params.ladder}"
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign}"
+        " --ensemble {wildcards.label} --output {output} --state {params.state} --ranks {resources.tasks} {params.ladder}"
 
 
 rule inspect:

@@ -5,13 +5,14 @@ rule scale:
         f"{OUT}/scale/{{scale}}.json",
         f"{OUT}/scale/{{scale}}.figures.json",
     params:
+        campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.scale[wildcards.scale].model_dump_json(),
     threads: at_most(CAMPAIGN.resources.workers)
     resources:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
     shell:
-        "hpcrg scale {CAMPAIGN_FILE} {input} --scale {wildcards.scale} --workers {threads} --output {output[0]}"
+        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} --output {output[0]}"
 
 
 rule scale_network:
@@ -21,9 +22,10 @@ rule scale_network:
         f"{OUT}/train/{{train}}/estimates.json",
         f"{OUT}/train/{{train}}/estimates.figures.json",
     params:
+        campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
     resources:
         mem_mb=2000,
         runtime=60,
     shell:
-        "hpcrg scale {CAMPAIGN_FILE} {input} --train {wildcards.train} --output {output[0]}"
+        "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output[0]}"

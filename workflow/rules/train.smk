@@ -5,13 +5,15 @@ rule train:
         f"{OUT}/train/{{train}}/series.h5",
         f"{OUT}/train/{{train}}/series.figures.json",
     params:
+        campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
         seed=CAMPAIGN.seed,
+        state=lambda wildcards: f"{OUT}/state/train-{wildcards.train}",
     threads: at_most(CAMPAIGN.resources.processes)
     resources:
         mem_mb=lambda wildcards, threads: 2000 * threads,
         runtime=240,
         gpus=config.get("gpus", 0),
     shell:
-        "hpcrg train {CAMPAIGN_FILE} {input} --train {wildcards.train} --processes {threads}"
-        " --output {output[0]} --state {OUT}/state/train-{wildcards.train}"
+        "hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads}"
+        " --output {output[0]} --state {params.state}"
