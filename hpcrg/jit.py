@@ -1,10 +1,10 @@
 """Compilation: every kernel is compiled once per machine and then loaded, by any process, from one cache.
 
-numba stores a compiled function under a key that holds its own bytecode but not that of the functions it calls. The
-cache therefore lives in a directory named by a digest of every kernel source, the numba version and the CPU: a
-changed source starts an empty directory and can never load an old binary. Kernels are compiled for one explicit
-signature, in a subdirectory of their own, so that processes which compile at the same time write the same file
-under the same name.
+numba stores a compiled function under a key that holds its own bytecode but not that of the functions it
+calls. The cache therefore lives in a directory named by a digest of every kernel source, the numba version
+and the CPU: a changed source starts an empty directory and can never load an old binary. Kernels are
+compiled for one explicit signature, in a subdirectory of their own, so that processes which compile at the
+same time write the same file under the same name.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def digest() -> str:
 
 
 def part(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function that a kernel closes over. `name` must be unique and must contain every parameter that the
-    function itself closes over: it stands for the function in the cache key of the kernel, which a name drawn at
-    random, numba's default, would change in every process."""
+    """Compile a function that a kernel closes over. `name` must be unique and must contain every parameter
+    that the function itself closes over: it stands for the function in the cache key of the kernel,
+    which a name drawn at random, numba's default, would change in every process."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         dispatcher: Any = numba.njit(nogil=True)(function)
@@ -79,7 +79,8 @@ def helper(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def kernel(signature: str, name: str = "common") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile for one signature, or load from the cache. `name` tells apart kernels that one factory builds."""
+    """Compile for one signature, or load from the cache. `name` tells apart kernels that one factory
+    builds."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         with _LOCK:

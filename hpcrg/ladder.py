@@ -1,8 +1,8 @@
 """Parallel tempering: the non-reversible even-odd exchange, and ladders of equal communication barrier.
 
-Walkers keep their identity and exchange slots. In round t the pairs (p, p + 1) with p % 2 == t % 2 are tried, which
-carries a walker ballistically along the ladder (Okabe et al., Chem. Phys. Lett. 335, 435 (2001); Syed et al., J. R. Stat. Soc. B
-84, 321 (2022)). Slot 0 is the coldest.
+Walkers keep their identity and exchange slots. In round t the pairs (p, p + 1) with p % 2 == t % 2 are
+tried, which carries a walker ballistically along the ladder (Okabe et al., Chem. Phys. Lett. 335, 435
+(2001); Syed et al., J. R. Stat. Soc. B 84, 321 (2022)). Slot 0 is the coldest.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def swap(
     key: np.uint64, turn: int, slot_of: NDArray[np.int64], energy: NDArray[np.float64] | NDArray[np.int64],
     betas: NDArray[np.float64],
 ) -> Exchange:  # fmt: skip
-    """One exchange of round `turn` in one chain: the new slot of every walker, and for every slot p whether the pair
-    (p, p + 1) was tried and was accepted (int64[slot], 0 or 1; the last is always 0).
+    """One exchange of round `turn` in one chain: the new slot of every walker, and for every slot p whether
+    the pair (p, p + 1) was tried and was accepted (int64[slot], 0 or 1; the last is always 0).
 
-    `energy` is by walker, `betas` by slot. A pure function: equal arguments give equal results on every rank.
-    Raises ValueError unless there are as many walkers as slots.
+    `energy` is by walker, `betas` by slot. A pure function: equal arguments give equal results on every
+    rank. Raises ValueError unless there are as many walkers as slots.
     """
     if not len(slot_of) == len(energy) == len(betas):
         raise ValueError(expected("swap", f"{len(betas)} walkers and energies", (len(slot_of), len(energy))))
@@ -79,15 +79,17 @@ def round_trips(walker_at_slot: NDArray[np.int64]) -> int:
 
 
 def barrier(rejection: NDArray[np.float64]) -> float:
-    """The communication barrier Lambda: the sum of rejection rates of neighbouring pairs, rejection[slots - 1]."""
+    """The communication barrier Lambda: the sum of rejection rates of neighbouring pairs, rejection[slots -
+    1]."""
     return float(np.sum(rejection))
 
 
 def tune(betas: NDArray[np.float64], rejection: NDArray[np.float64], slots: int) -> NDArray[np.float64]:
     """A ladder of `slots` betas between the same ends, with equal barrier between neighbours.
 
-    `rejection` holds the measured rejection rates of the pairs of `betas`. Beta as a function of the cumulative barrier
-    is a monotone cubic (Syed et al., section 5.4). Raises ValueError for a ladder that is not ordered coldest first.
+    `rejection` holds the measured rejection rates of the pairs of `betas`. Beta as a function of the
+    cumulative barrier is a monotone cubic (Syed et al., section 5.4). Raises ValueError for a ladder that
+    is not ordered coldest first.
     """
     if len(rejection) != len(betas) - 1 or np.any(np.diff(betas) >= 0):
         raise ValueError(expected("tune", "betas coldest first and a rejection rate for each pair", (betas, rejection)))

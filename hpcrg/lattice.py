@@ -16,10 +16,11 @@ MAX_VOLUME = 2**31 - 1
 
 @dataclass(frozen=True)
 class Lattice:
-    """The hypercubic lattice with periodic boundaries. Axes are named x (d = 1), y x (d = 2), z y x (d = 3).
+    """The hypercubic lattice with periodic boundaries. Axes are named x (d = 1), y x (d = 2), z y x (d =
+    3).
 
-    An axis of length 2 has two bonds between its two sites, as the periodic sum over positive directions says.
-    Raises Unsupported for a dimension outside 1 .. 3, an extent below 2 or a volume above 2^31 - 1.
+    An axis of length 2 has two bonds between its two sites, as the periodic sum over positive directions
+    says. Raises Unsupported for a dimension outside 1 .. 3, an extent below 2 or a volume above 2^31 - 1.
     """
 
     shape: tuple[int, ...]

@@ -22,9 +22,9 @@ SIGNATURE = "void(int8[:,::1], int32[:,::1], int64[::1], float64, int64[::1], in
 
 @dataclass(frozen=True)
 class Measure:
-    """measure(spins[walker, site], neighbours, energy[walker], order[walker, component], structure[walker]) fills the
-    last three: the total energy, the raw order parameter summed over sites, and the squared order parameter per site at
-    the smallest wave vector, averaged over the lattice axes."""
+    """measure(spins[walker, site], neighbours, energy[walker], order[walker, component], structure[walker])
+    fills the last three: the total energy, the raw order parameter summed over sites, and the squared
+    order parameter per site at the smallest wave vector, averaged over the lattice axes."""
 
     kernel: Callable[..., None]
     shape: NDArray[np.int64]
@@ -79,7 +79,8 @@ def make_measure(physics: Physics, dimension: int, components: int) -> Callable[
 
 
 def make_rows(physics: Physics, dimension: int, components: int) -> Any:
-    """rows(spins, neighbours, shape, sums) -> energy, and order parameter summed over the planes of every axis."""
+    """rows(spins, neighbours, shape, sums) -> energy, and order parameter summed over the planes of every
+    axis."""
     pair, channel, weight, last = physics.pair, physics.channel, physics.weight, dimension - 1
 
     @part(f"rows.{physics.name}.{dimension}.{components}")
@@ -134,8 +135,8 @@ STARTS = {"random": _random, "ordered": _ordered}
 
 
 def initial(model: Model, lattice: Lattice, start: str, rng: NDArray[np.uint64]) -> NDArray[np.int8]:
-    """A configuration int8[site] to start from: "random" (infinite temperature; advances `rng` in place) or "ordered"
-    (every site in the last state). Raises InputError for another name."""
+    """A configuration int8[site] to start from: "random" (infinite temperature; advances `rng` in place) or
+    "ordered" (every site in the last state). Raises InputError for another name."""
     if start not in STARTS:
         raise InputError(expected("start", f"one of {', '.join(STARTS)}", start, STARTS))
     return STARTS[start](model, lattice, rng)

@@ -1,9 +1,10 @@
-"""Random numbers with addresses: streams for walkers, and a counter hash for everything that must not have a state.
+"""Random numbers with addresses: streams for walkers, and a counter hash for everything that must not have
+a state.
 
-A stream is xoshiro256++ (Blackman and Vigna, ACM Trans. Math. Softw. 47, 36 (2021)), seeded by numpy's SeedSequence
-with spawn_key = (purpose, *address). An address names physics (ensemble, chain, walker), never a rank, and every word
-of it is below 2^32, so that two addresses never seed alike. The hash is splitmix64's finaliser (Steele, Lea and Flood,
-OOPSLA 2014) folded over its arguments.
+A stream is xoshiro256++ (Blackman and Vigna, ACM Trans. Math. Softw. 47, 36 (2021)), seeded by numpy's
+SeedSequence with spawn_key = (purpose, *address). An address names physics (ensemble, chain, walker), never
+a rank, and every word of it is below 2^32, so that two addresses never seed alike. The hash is splitmix64's
+finaliser (Steele, Lea and Flood, OOPSLA 2014) folded over its arguments.
 """
 
 from __future__ import annotations

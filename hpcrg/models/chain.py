@@ -1,4 +1,5 @@
-"""Any model on a closed chain of N sites, exactly, by its transfer matrix T(a, b) = exp(-beta pair(a, b)): Z = tr T^N."""
+"""Any model on a closed chain of N sites, exactly, by its transfer matrix T(a, b) = exp(-beta pair(a, b)):
+Z = tr T^N."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ MAX_CONFIGURATIONS = 2**22
 
 @dataclass(frozen=True)
 class Enumeration:
-    """All configurations: spins int8[configuration, site], their energy and their squared order parameter per site
-    float64[configuration]. Configuration c has code c // states^j % states at site j."""
+    """All configurations: spins int8[configuration, site], their energy and their squared order parameter
+    per site float64[configuration]. Configuration c has code c // states^j % states at site j."""
 
     model: Model
     spins: NDArray[np.int8]

@@ -1,10 +1,11 @@
-"""The Ising model on a periodic rows x columns square lattice, exactly (Kaufman, Phys. Rev. 76, 1232 (1949)).
+"""The Ising model on a periodic rows x columns square lattice, exactly (Kaufman, Phys. Rev. 76, 1232
+(1949)).
 
     Z = 1/2 (2 sinh 2K)^(N/2) [prod 2 cosh(n g_odd / 2) + prod 2 sinh(n g_odd / 2)
                                + prod 2 cosh(n g_even / 2) + prod 2 sinh(n g_even / 2)],
 
-with n rows, m columns, cosh g_l = cosh^2 2K / sinh 2K - cos(pi l / m), g_0 = 2 K + ln tanh K, and products over the m odd
-or even l.
+with n rows, m columns, cosh g_l = cosh^2 2K / sinh 2K - cos(pi l / m), g_0 = 2 K + ln tanh K, and products
+over the m odd or even l.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def log_partition(rows: int, columns: int, beta: float) -> float:
 
 
 def energy(rows: int, columns: int, beta: float) -> float:
-    """The mean energy per site; the derivative of ln Z is taken along the imaginary axis, free of cancellation."""
+    """The mean energy per site; the derivative of ln Z is taken along the imaginary axis, free of
+    cancellation."""
     slope = _log_partition(rows, columns, complex(beta, STEP)).imag / STEP
     return float(-slope / (rows * columns))

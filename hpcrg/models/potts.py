@@ -1,4 +1,5 @@
-"""The q-state Potts model, E = -sum over bonds of delta(s, s'), s = 0 .. q - 1 (Wu, Rev. Mod. Phys. 54, 235 (1982))."""
+"""The q-state Potts model, E = -sum over bonds of delta(s, s'), s = 0 .. q - 1 (Wu, Rev. Mod. Phys. 54, 235
+(1982))."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ NIENHUIS = "exact: den Nijs 1979, Nienhuis 1984"
 
 
 def square(q: int) -> Exact:
-    """Square lattice: beta_c = ln(1 + sqrt q), and for q <= 4, where the transition is continuous, the Coulomb gas
-    exponents with u = (2 / pi) arccos(sqrt(q) / 2)."""
+    """Square lattice: beta_c = ln(1 + sqrt q), and for q <= 4, where the transition is continuous, the
+    Coulomb gas exponents with u = (2 / pi) arccos(sqrt(q) / 2)."""
     beta_c = Reference(float(np.log1p(np.sqrt(q))), 0.0, BAXTER)
     if q > 4:
         return Exact(beta_c=beta_c)

@@ -1,9 +1,11 @@
-"""What an update is: a name, a version, the series it yields, what it can serve, and how to build its kernel."""
+"""What an update is: a name, a version, the series it yields, what it can serve, and how to build its
+kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ SIGNATURE = "void(int8[:,::1], float64[::1], uint64[:,::1], int32[:,::1], float6
 @dataclass(frozen=True)
 class Sweep:
     """A compiled update: kernel(spins[walker, site], betas[walker], rng[walker, 4], neighbours[site, 2 d],
-    info[walker, series]) makes one sweep of every walker at its own beta, in place. Walkers do not feel each other,
-    nor how many there are. Arrays are C contiguous."""
+    info[walker, series]) makes one sweep of every walker at its own beta, in place. Walkers do not feel
+    each other, nor how many there are. Arrays are C contiguous."""
 
     kernel: Kernel
     series: tuple[str, ...]
@@ -32,8 +34,8 @@ class Sweep:
 @dataclass(frozen=True)
 class UpdateType:
     """An update. `check(model, lattice)` raises Unsupported with the reason that physics gives;
-    `build(model, lattice)` checks, then compiles or loads the kernel. `version` rises with every change of the numbers
-    that a kernel makes."""
+    `build(model, lattice)` checks, then compiles or loads the kernel. `version` rises with every change
+    of the numbers that a kernel makes."""
 
     name: str
     version: int
@@ -61,9 +63,17 @@ def needs_mirror(update: str) -> Callable[[Model, Lattice], None]:
     return check
 
 
+def mirror_of(physics: Physics) -> Callable[..., Any]:
+    """The mirror that a cluster update needs. Raises Unsupported where there is none."""
+    if physics.mirror is None:
+        raise Unsupported(f"cluster update: expected a physics with a mirror, found {physics.name}")
+    return physics.mirror
+
+
 @helper
 def chances(beta: float, table: NDArray[np.uint64], lowest: int) -> None:
-    """min(1, exp(-beta E)) for E = lowest, lowest + 1, ..., in units of 2^-53; compare with the upper 53 bits."""
+    """min(1, exp(-beta E)) for E = lowest, lowest + 1, ..., in units of 2^-53; compare with the upper 53
+    bits."""
     for k in range(table.size):
         table[k] = np.uint64(min(1.0, np.exp(-beta * (lowest + k))) * 9007199254740992.0)
 

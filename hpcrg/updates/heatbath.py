@@ -1,4 +1,5 @@
-"""Heat bath: every spin is drawn anew from its distribution given its neighbours (Creutz, Phys. Rev. D 21, 2308 (1980)).
+"""Heat bath: every spin is drawn anew from its distribution given its neighbours (Creutz, Phys. Rev. D 21,
+2308 (1980)).
 
 Sites are visited in C order. The series `acceptance` is the fraction of spins that changed.
 """

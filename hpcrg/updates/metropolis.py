@@ -1,8 +1,9 @@
-"""Metropolis: propose another spin, accept with min(1, exp(-beta dE)) (Metropolis et al., J. Chem. Phys. 21, 1087 (1953)).
+"""Metropolis: propose another spin, accept with min(1, exp(-beta dE)) (Metropolis et al., J. Chem. Phys.
+21, 1087 (1953)).
 
-In d >= 2 sites are visited in a fixed order: those of even index, then those of odd index, so that an update rarely
-waits for the one before it. In d = 1 a fixed order is not ergodic (a flip that costs nothing is always accepted), and
-every step takes a random site.
+In d >= 2 sites are visited in a fixed order: those of even index, then those of odd index, so that an
+update rarely waits for the one before it. In d = 1 a fixed order is not ergodic (a flip that costs nothing
+is always accepted), and every step takes a random site.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Swendsen-Wang: bonds are laid and every cluster takes a move of its own.
 
 Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987). For Potts these are Fortuin-Kasteleyn clusters with fresh
-colours. Where every cluster takes each of the q states alike, the moments of the squared order parameter have
-improved estimators, with S_k = sum over clusters of size^k:
+colours. Where every cluster takes each of the q states alike, the moments of the squared order parameter
+have improved estimators, with S_k = sum over clusters of size^k:
 
     m2 = S_2 / N^2,    m4 = (S_4 + (S_2^2 - S_4) (1 + 2 / (q - 1))) / N^4.
 
-Labels are found by union-find, bonds to the sites before each site being laid in C order. The parent of a site
-never has a larger index, so one pass flattens the trees.
+Labels are found by union-find, bonds to the sites before each site being laid in C order. The parent of a
+site never has a larger index, so one pass flattens the trees.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hpcrg.jit import helper, kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Model, Physics
 from hpcrg.rng import advance, choose, load, store
-from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, needs_mirror
+from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, mirror_of, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
@@ -85,7 +85,7 @@ def flatten(parent, sizes):  # type: ignore[no-untyped-def]
 
 def make(physics: Physics, lattice: Lattice) -> Kernel:
     """The kernel for one physics and dimension."""
-    label, mirror, reflect = make_label(physics, lattice.dimension), physics.mirror, physics.reflect
+    label, mirror, reflect = make_label(physics, lattice.dimension), mirror_of(physics), physics.reflect
     moves, levels = physics.moves, physics.gap_span + 1
 
     @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")

@@ -1,7 +1,8 @@
 """Wolff: one cluster is grown from a random site and moved (Wolff, Phys. Rev. Lett. 62, 361 (1989)).
 
-A sweep is one cluster, whatever its size: sweeping until enough sites have moved would favour small clusters and
-is biased. A campaign's `repeat` asks for more clusters. The series is the cluster's fraction of the lattice.
+A sweep is one cluster, whatever its size: sweeping until enough sites have moved would favour small
+clusters and is biased. A campaign's `repeat` asks for more clusters. The series is the cluster's fraction
+of the lattice.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from hpcrg.jit import kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Physics
 from hpcrg.rng import advance, choose, load, store
-from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, needs_mirror
+from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, mirror_of, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
 
 
 def make_grow(physics: Physics, coordination: int) -> Any:
-    """grow(spins, neighbours, table, m, move, first, queue, old, r) -> (r, size): moves the cluster of one site.
+    """grow(spins, neighbours, table, m, move, first, queue, old, r) -> (r, size): moves the cluster of one
+    site.
 
-    The cluster waits in a queue with its spins from before the move; a site is written to the queue's end whether it
-    joins or not, and counted if it does, so there is no branch to mispredict.
+    The cluster waits in a queue with its spins from before the move; a site is written to the queue's end
+    whether it joins or not, and counted if it does, so there is no branch to mispredict.
     """
     reflect, gap = physics.reflect, physics.gap
 
@@ -52,7 +54,7 @@ def make_grow(physics: Physics, coordination: int) -> Any:
 
 def make(physics: Physics, lattice: Lattice) -> Kernel:
     """The kernel for one physics and dimension."""
-    grow, mirror, moves = make_grow(physics, lattice.coordination), physics.mirror, physics.moves
+    grow, mirror, moves = make_grow(physics, lattice.coordination), mirror_of(physics), physics.moves
     levels = physics.gap_span + 1
 
     @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")

@@ -1,19 +1,15 @@
 """CPU nanoseconds per spin of the generic kernels, beside installed peers in the same run.
 
-Run as `python tests/bench/kernels.py [L]`. One thread. Every figure is the median over rounds in which all codes take
-turns; ratios are to the same algorithm of ours. Peers (peapods, mcising) are timed where they can be imported.
-A Wolff figure is per moved spin. peapods measures energy and magnetisation in every sweep and cannot be told not to;
-its Swendsen-Wang figure is that of a Metropolis sweep with a cluster update less that of one without.
+Run as `RAYON_NUM_THREADS=1 python tests/bench/kernels.py [L]`. CPU time of the process, all threads. Every
+figure is the median over rounds in which all codes take turns; ratios are to the same algorithm of ours.
+Peers (peapods, mcising) are timed where they can be imported. A Wolff figure is per moved spin. peapods
+measures energy and magnetisation in every sweep and cannot be told not to; its Swendsen-Wang figure is that
+of a Metropolis sweep with a cluster update less that of one without.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-
-for variable in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -41,7 +37,8 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 def ours(model: Model, size: int) -> dict[str, Run]:
-    """Every update of one model at its critical point, from one equilibrated configuration, and the measurement."""
+    """Every update of one model at its critical point, from one equilibrated configuration, and the
+    measurement."""
     lattice = Lattice((size, size))
     table, rng = lattice.neighbours(), stream(1, Purpose.WALKER, 0)[None].copy()
     spins, betas = initial(model, lattice, "random", rng[0])[None].copy(), np.array([model.exact(lattice).beta_c.value])

@@ -39,7 +39,8 @@ print(json.dumps({"hits": {k: cache_hits(v) for k, v in kernels.items()}, "secon
 def build_all(hash_seed):
     """Build every kernel in a process of its own."""
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run([sys.executable, "-c", BUILD_ALL], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", BUILD_ALL]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 

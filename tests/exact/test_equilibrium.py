@@ -1,4 +1,5 @@
-"""Every update, alone, reaches equilibrium: transfer matrix in d = 1, Kaufman's energy in d = 2, enumeration in d = 3.
+"""Every update, alone, reaches equilibrium: transfer matrix in d = 1, Kaufman's energy in d = 2,
+enumeration in d = 3.
 
 Many independent walkers start from infinite temperature, so errors are those of independent values.
 """
@@ -75,7 +76,8 @@ def test_the_chain_has_the_energy_of_the_transfer_matrix(spec, name):
 
 
 def test_metropolis_in_a_fixed_order_is_refused_on_the_chain():
-    """Twin: a flip that costs nothing is always accepted, and a fixed order then only carries domain walls around."""
+    """Twin: a flip that costs nothing is always accepted, and a fixed order then only carries domain walls
+    around."""
     lattice = Lattice((16,))
     twin = Sweep(metropolis.make_fixed(Ising().physics, lattice), ("acceptance",))
     assert deviation(energies(Ising(), lattice, twin, 1.0, 1500, 150, 10, 5), chain.energy(Ising(), 16, 1.0)) > SIGMAS
@@ -117,7 +119,8 @@ def test_a_larger_square_lattice_has_kaufmans_energy(name):
 
 
 def wolff_until(flips):
-    """Twin: Wolff clusters until so many sites of a walker have moved (PEERS trap: stopping depends on the sizes)."""
+    """Twin: Wolff clusters until so many sites of a walker have moved (PEERS trap: stopping depends on the
+    sizes)."""
 
     one = UPDATES["wolff"].build(Ising(), Lattice((16, 16))).kernel
 

@@ -1,7 +1,9 @@
-"""One sweep leaves the Boltzmann distribution of a small system alone: every model, every update, d = 1, 2, 3.
+"""One sweep leaves the Boltzmann distribution of a small system alone: every model, every update, d = 1, 2,
+3.
 
-Walkers are drawn exactly from the enumerated distribution, swept once, and binned by configuration class (equal energy
-and equal order parameter) and, where few enough, by configuration. Every twin has one fault and must be refused.
+Walkers are drawn exactly from the enumerated distribution, swept once, and binned by configuration class
+(equal energy and equal order parameter) and, where few enough, by configuration. Every twin has one fault
+and must be refused.
 """
 
 from __future__ import annotations
@@ -140,7 +142,8 @@ TWINS = [
 @pytest.mark.parametrize("spec", EXAMPLES)
 @pytest.mark.parametrize(("fault", "module", "attribute", "broken", "name"), TWINS)
 def test_a_faulty_kernel_is_refused(spec, fault, module, attribute, broken, name, monkeypatch, tmp_path):
-    """The faulty kernels are compiled into a cache of their own, so that they can never be taken for real ones."""
+    """The faulty kernels are compiled into a cache of their own, so that they can never be taken for real
+    ones."""
     monkeypatch.setenv("HPCRG_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(module, attribute, broken)
     assert min(Trial(spec, 2).p_values(UPDATES[name], TWIN_ROUNDS[name], TWIN_SWEEPS)) < FALSE_ALARM, fault

@@ -1,4 +1,5 @@
-"""Exchange leaves every slot's distribution alone, carries walkers ballistically, and ladders can be evened out."""
+"""Exchange leaves every slot's distribution alone, carries walkers ballistically, and ladders can be evened
+out."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def swap_too_often(key, turn, slot_of, energy, betas):
 
 
 def smallest_p(swap, rounds=6000, turns=3):
-    """Exact draws in permuted slots, some turns of exchange, then the energies in each slot against the exact law."""
+    """Exact draws in permuted slots, some turns of exchange, then the energies in each slot against the
+    exact law."""
     small = enumerate_all(Ising(), Lattice((2, 3)))
     levels, level = np.unique(small.energy, return_inverse=True)
     laws = np.array([np.bincount(level, weights=small.weights(b)) for b in BETAS])
