@@ -2,8 +2,8 @@ rule flow:
     input:
         lambda wildcards: banks_of(CAMPAIGN.flow[wildcards.flow].ensemble),
     output:
-        f"{OUT}/flow/{{flow}}.json",
-        f"{OUT}/flow/{{flow}}.figures.json",
+        estimates=f"{OUT}/flow/{{flow}}.json",
+        figures=f"{OUT}/flow/{{flow}}.figures.json",
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.flow[wildcards.flow].model_dump_json(),
@@ -12,4 +12,4 @@ rule flow:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
     shell:
-        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} --output {output[0]}"
+        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} --output {output.estimates}"

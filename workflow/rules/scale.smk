@@ -2,8 +2,8 @@ rule scale:
     input:
         lambda wildcards: banks_of(CAMPAIGN.scale[wildcards.scale].ensemble),
     output:
-        f"{OUT}/scale/{{scale}}.json",
-        f"{OUT}/scale/{{scale}}.figures.json",
+        estimates=f"{OUT}/scale/{{scale}}.json",
+        figures=f"{OUT}/scale/{{scale}}.figures.json",
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.scale[wildcards.scale].model_dump_json(),
@@ -12,15 +12,15 @@ rule scale:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
     shell:
-        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} --output {output[0]}"
+        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} --output {output.estimates}"
 
 
 rule scale_network:
     input:
         f"{OUT}/train/{{train}}/series.h5",
     output:
-        f"{OUT}/train/{{train}}/estimates.json",
-        f"{OUT}/train/{{train}}/estimates.figures.json",
+        estimates=f"{OUT}/train/{{train}}/estimates.json",
+        figures=f"{OUT}/train/{{train}}/estimates.figures.json",
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
@@ -28,4 +28,4 @@ rule scale_network:
         mem_mb=2000,
         runtime=60,
     shell:
-        "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output[0]}"
+        "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output.estimates}"

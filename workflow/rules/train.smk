@@ -2,8 +2,8 @@ rule train:
     input:
         lambda wildcards: banks_of(CAMPAIGN.train[wildcards.train].ensemble),
     output:
-        f"{OUT}/train/{{train}}/series.h5",
-        f"{OUT}/train/{{train}}/series.figures.json",
+        series=f"{OUT}/train/{{train}}/series.h5",
+        figures=f"{OUT}/train/{{train}}/series.figures.json",
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
@@ -16,4 +16,4 @@ rule train:
         gpus=config.get("gpus", 0),
     shell:
         "hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads}"
-        " --output {output[0]} --state {params.state}"
+        " --output {output.series} --state {params.state}"
