@@ -113,7 +113,7 @@ class _Problem:
         stretch = np.exp(p[1] * log_l)
         x = (d.control - self.middle - self.half * p[0]) / self.half * stretch
         gap = x[:, None] - x
-        spread = float(np.var(d.value * np.exp(-kappa * log_l)) + d.value.mean() ** 2)
+        spread = float(np.mean(d.value**2))
         smooth = spread * np.exp(2.0 * log_a - 0.5 * gap**2 * np.exp(-2.0 * log_s))
         both = log_l[:, None] + log_l
         correction = AMPLITUDE**2 * (d.size[:, None] * d.size / REFERENCE**2) ** -self.omega

@@ -80,8 +80,8 @@ def block_covariance(replicas: Sequence[Array]) -> Array:
 
 
 def excess(a: Number, b: Number, known: float = 0.0) -> float:
-    """How far two estimates (value, replicas) from shared draws differ beyond two standard deviations of their
-    difference, as sqrt(max(0, difference^2 - 4 variance)); `known` is a further standard
+    """How far two estimates (value, replicas) from shared draws differ beyond two standard deviations of
+    their difference, as sqrt(max(0, difference^2 - 4 variance)); `known` is a further standard
     deviation that is already accounted for."""
     value, rows = derive(lambda x, y: x - y, a, b)
     return math.sqrt(max(0.0, value**2 - 4.0 * (combined_error(rows) ** 2 + known**2)))

@@ -123,6 +123,15 @@ def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float
     )
 
 
+def power_gain(statistical: Array, log_size: Array, omega: float) -> tuple[Array, float]:
+    """The gain [size] of the slope of one observable's logarithm against ln L, and the standard deviation
+    that unknown corrections give it."""
+    design = np.stack([np.ones(len(log_size)), log_size], axis=1)
+    w = weights(statistical, design, [int(v) for v in np.round(np.exp(log_size))], np.ones(1), omega)
+    gain = w.gain[-1]
+    return gain, float(np.sqrt(gain @ w.prior @ gain))
+
+
 def pair_crossing(a: Curves, b: Curves, name: str) -> Array | None:
     """beta at which R of two sizes is equal, with rows of `row_table`; None when they do not cross in the
     range."""
@@ -154,17 +163,25 @@ def hermite(bank: Curves, name: str, row: NDArray[np.int64], beta: Array) -> tup
     return y0 + t * (d0 + t * (c + t * e)), (d0 + t * (2.0 * c + 3.0 * t * e)) / h
 
 
-def slopes_at(banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array) -> Array:
-    """Slopes dR/dbeta [observable * size, row] at `beta` [row], interpolated linearly between exact
-    covariances."""
+def slopes_at(
+    banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array
+) -> Array:
+    """Slopes dR/dbeta [observable * size, row] at `beta` [row]: cubic interpolation of the exact covariances
+    through the four nearest points of the grid."""
     out = []
     for name in names:
         for bank, row in zip(banks, table, strict=True):
-            grid = bank.beta
+            grid, s = bank.beta, bank.slopes[name]
             x = (beta - grid[0]) / (grid[1] - grid[0])
-            k = np.clip(x.astype(np.int64), 0, len(grid) - 2)
-            s = bank.slopes[name]
-            out.append(s[row, k] + (x - k) * (s[row, k + 1] - s[row, k]))
+            k = np.clip(x.astype(np.int64), 1, len(grid) - 3)
+            t = x - k
+            cubic = (
+                -t * (t - 1.0) * (t - 2.0) / 6.0 * s[row, k - 1],
+                (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0 * s[row, k],
+                -(t + 1.0) * t * (t - 2.0) / 2.0 * s[row, k + 1],
+                (t + 1.0) * t * (t - 1.0) / 6.0 * s[row, k + 2],
+            )
+            out.append(np.sum(cubic, axis=0))
     return np.array(out)
 
 

@@ -38,7 +38,7 @@ class Levels:
 
     def aligned(self, energy: NDArray[np.int64]) -> Array:
         """The sums on a finer set of levels that contains these."""
-        out = np.zeros((len(energy), len(COLUMNS)))
+        out = np.zeros((len(energy), self.sums.shape[1]))
         out[np.searchsorted(energy, self.energy)] = self.sums
         return out
 

@@ -16,13 +16,13 @@ Swendsen, Phys. Rev. Lett. 63, 1195 (1989); Shirts and Chodera, J. Chem. Phys. 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.analysis.levels import COLUMNS, BankSums
+from hpcrg.analysis.levels import BankSums, Levels
 from hpcrg.errors import InputError
 
 Array = NDArray[np.float64]
@@ -32,14 +32,14 @@ NO_OVERLAP = (
     "reweighting: expected energy histograms of neighbouring temperatures that overlap, found a gap; "
     "put temperatures closer together"
 )
-COUNT, ABS, ORDER2, ORDER4, STRUCTURE = range(len(COLUMNS))
+COUNT = 0
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A bank's levels over all slots: sums of everything [level, column], and of each jackknife block [block,
-    level, column]. `energy` is measured from `centre`; `counts` are measurements at each slot [slot] without
-    a block left out."""
+    """Levels over all slots: sums of everything [level, column], column 0 the count, and of each jackknife
+    block [block, level, column]. `energy` is measured from `centre`; `counts` are measurements [slot,
+    block]."""
 
     energy: Array
     centre: float
@@ -61,18 +61,16 @@ class Curves:
     slopes: Mapping[str, Array]
 
 
-def pool(sums: BankSums) -> Pool:
-    """Merge the blocks of a bank, slot after slot, on the union of their levels."""
-    every = [block.energy for row in sums.blocks for block in row]
-    energy = np.unique(np.concatenate(every))
-    n_blocks = len(sums.blocks[0])
-    blocks = np.zeros((n_blocks, len(energy), len(COLUMNS)))
-    for row in sums.blocks:
+def pool(blocks: Sequence[Sequence[Levels]], betas: Array) -> Pool:
+    """Merge levels [slot][block], slot after slot, on the union of their energies."""
+    energy = np.unique(np.concatenate([block.energy for row in blocks for block in row]))
+    sums = np.zeros((len(blocks[0]), len(energy), blocks[0][0].sums.shape[1]))
+    for row in blocks:
         for b, block in enumerate(row):
-            blocks[b] += block.aligned(energy)
+            sums[b] += block.aligned(energy)
     centre = float(np.round(energy.mean()))
-    counts = np.full(len(sums.betas), float(n_blocks * sums.counts))
-    return Pool(energy.astype(np.float64) - centre, centre, blocks.sum(axis=0), blocks, sums.betas, counts)
+    counts = np.array([[block.sums[:, COUNT].sum() for block in row] for row in blocks])
+    return Pool(energy.astype(np.float64) - centre, centre, sums.sum(axis=0), sums, betas, counts)
 
 
 def free_energies(betas: Array, counts: Array, energy: Array, n: Array, start: Array) -> Array:
@@ -108,27 +106,32 @@ def _solve(matrix: Array, right: Array) -> Array:
     return step
 
 
-def thermodynamic_start(sums: BankSums, centre: float) -> Array:
-    """f_k by the trapezoidal rule over the mean energies: df/dbeta = <E>."""
-    mean = sums.series[..., 0].mean(axis=(1, 2)) - centre
-    steps = 0.5 * (mean[1:] + mean[:-1]) * np.diff(sums.betas)
+def thermodynamic_start(data: Pool, means: Array) -> Array:
+    """f_k by the trapezoidal rule over the mean energies [slot]: df/dbeta = <E>."""
+    steps = 0.5 * (means[1:] + means[:-1] - 2.0 * data.centre) * np.diff(data.betas)
     start: Array = np.concatenate([[0.0], np.cumsum(steps)])
     return start
 
 
+def reweighted(data: Pool, means: Array, beta: Array) -> Array:
+    """Moments [moment, 1 + blocks, beta]: <E> and <E^2> about the centre, then <A> and cov(A, E) of every
+    column after the count; `means` are mean energies [slot]. Raises InputError when histograms do not
+    overlap."""
+    counts = data.counts.sum(axis=1)
+    f = free_energies(data.betas, counts, data.energy, data.total[:, COUNT], thermodynamic_start(data, means))
+    _connected(data, f, counts)
+    rows = [_moments(data, data.total, f, counts, beta)]
+    for b, block in enumerate(data.blocks):
+        rest, left = data.total - block, counts - data.counts[:, b]
+        replica = free_energies(data.betas, left, data.energy, rest[:, COUNT], f)
+        rows.append(_moments(data, rest, replica, left, beta))
+    return np.stack(rows, axis=1)
+
+
 def curves(sums: BankSums, beta: Array) -> Curves:
     """All observables of one bank at the inverse temperatures `beta`, with jackknife rows."""
-    data = pool(sums)
-    f = free_energies(
-        data.betas, data.counts, data.energy, data.total[:, COUNT], thermodynamic_start(sums, data.centre)
-    )
-    rows = [_moments(data, data.total, f, 1.0, beta)]
-    share = 1.0 - 1.0 / len(data.blocks)
-    for block in data.blocks:
-        rest = data.total - block
-        replica = free_energies(data.betas, share * data.counts, data.energy, rest[:, COUNT], f)
-        rows.append(_moments(data, rest, replica, share, beta))
-    moments = np.stack(rows, axis=1)
+    data = pool(sums.blocks, sums.betas)
+    moments = reweighted(data, sums.series[..., 0].mean(axis=(1, 2)), beta)
     values, slopes = observables(moments, data.centre, beta, sums)
     return Curves(sums.id, sums.size, beta, values, slopes)
 
@@ -169,6 +172,16 @@ def observables(
     return values, slopes
 
 
+def _connected(data: Pool, f: Array, counts: Array) -> None:
+    """Refuse slots that share less than one measurement with all those beyond them."""
+    share, _ = _shares(f, data.betas, counts, data.energy)
+    common = (share * data.total[:, COUNT]) @ share.T
+    for k in range(1, len(f)):
+        if common[:k, k:].sum() < 1.0:
+            t = 1.0 / data.betas
+            raise InputError(f"{NO_OVERLAP}, between T = {t[k - 1]:.6g} and {t[k]:.6g}")
+
+
 def _objective(f: Array, betas: Array, counts: Array, energy: Array, n: Array) -> tuple[float, Array, Array]:
     share, log_d = _shares(f, betas, counts, energy)
     phi = float(n @ log_d - counts @ f)
@@ -186,18 +199,18 @@ def _shares(f: Array, betas: Array, counts: Array, energy: Array) -> tuple[Array
     return weights / total, top + np.log(total)
 
 
-def _moments(data: Pool, sums: Array, f: Array, share: float, beta: Array) -> Array:
+def _moments(data: Pool, sums: Array, f: Array, counts: Array, beta: Array) -> Array:
     """[moment, beta]: <E>, <E^2>, then <A> and cov(A, E) for every column after the count."""
     e = data.energy
-    _, log_d = _shares(f, data.betas, share * data.counts, e)
-    seen = sums[:, COUNT] > 0.5
+    _, log_d = _shares(f, data.betas, counts, e)
+    seen = sums[:, COUNT] > 1e-9
     log_w = np.where(seen, -beta[:, None] * e - log_d, -np.inf)
     w = np.exp(log_w - log_w.max(axis=1, keepdims=True))
     z = w @ sums[:, COUNT]
     mean = (w @ (sums[:, COUNT] * e)) / z
     square = (w @ (sums[:, COUNT] * e**2)) / z
     out = [mean, square]
-    for column in range(ABS, len(COLUMNS)):
+    for column in range(COUNT + 1, sums.shape[1]):
         value = (w @ sums[:, column]) / z
         mixed = (w @ (sums[:, column] * e)) / z
         out += [value, mixed - value * mean]

@@ -1,0 +1,247 @@
+"""Mean outputs of classifiers as functions of temperature, from per-draw values [seed, chain, slot, draw].
+
+Outputs are averaged over the seeds that held a draw's chain out, then summed per energy level and jackknife
+block like any observable (levels.py), and reweighted over the rungs of the ladder whose energy histograms
+overlap around the transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.analysis import crossing
+from hpcrg.analysis.collapse import Data
+from hpcrg.analysis.graph import block_ranges
+from hpcrg.analysis.levels import Levels
+from hpcrg.analysis.reweight import Curves, Pool, pool, reweighted
+from hpcrg.bank import SeriesBlock
+from hpcrg.errors import InputError
+from hpcrg.models import make_model
+
+Array = NDArray[np.float64]
+OVERLAP = 1.5
+STEPS = 400
+FAR = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Half:
+    """Where the mean output is 1/2: temperatures and beta slopes [1 + blocks]; their standard deviations over
+    seeds (of T, and of ln |slope|), `seeds` seeds."""
+
+    t: Array
+    slope: Array
+    t_spread: float
+    slope_spread: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class SizeCurves:
+    """One size: reweighted `curves` of the outputs and U4 over the connected rungs; `by_seed` the same
+    outputs of each seed alone (no jackknife rows); mean outputs at every rung [slot] with their errors over
+    blocks and seeds."""
+
+    size: int
+    dimension: int
+    pool: Pool
+    means: Array
+    names: tuple[str, ...]
+    components: int
+    id: str
+    curves: Curves
+    by_seed: Sequence[Curves]
+    temperatures: Array
+    outputs: dict[str, Array]
+    errors: dict[str, Array]
+
+    def at(self, beta: Array) -> Curves:
+        """The same curves at other inverse temperatures inside the range."""
+        return _curves(self, beta)
+
+    def half(self, name: str) -> Half:
+        """The half-crossing of one output. Raises InputError when the output does not pass 1/2 in the
+        range."""
+        beta, slope = half_crossing(self.curves, name, self.size)
+        each = [half_crossing(c, name, self.size) for c in self.by_seed]
+        t = np.array([1.0 / b[0] for b, _ in each])
+        log_slope = np.array([np.log(abs(s[0])) for _, s in each])
+        spread = (float(t.std(ddof=1)), float(log_slope.std(ddof=1))) if len(each) > 1 else (0.0, 0.0)
+        return Half(1.0 / beta, slope, *spread, len(each))
+
+    def near(self, name: str) -> Data:
+        """The measured mean outputs on the slope of the transition, for a collapse."""
+        value, error = self.outputs[name], self.errors[name]
+        keep = (value > FAR[0]) & (value < FAR[1])
+        t = self.temperatures[keep]
+        return Data(name, np.full(len(t), float(self.size)), t, value[keep], error[keep])
+
+
+def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> SizeCurves:
+    """The curves of one size. Raises InputError when no chain was held out, or no output passes 1/2."""
+    held: NDArray[np.bool_] = np.asarray(block.held_out.any(axis=0), dtype=np.bool_)
+    if not held.any():
+        raise InputError(f"{block.label}: expected held-out chains, found none")
+    ranges = block_ranges(block.values["energy"].shape[-1], blocks)
+    mean = {k: _over_seeds(block.values[k], block.held_out) for k in (*names, "m2", "m4", "energy")}
+    rungs = connected(mean["energy"][held], mean[names[0]][held])
+    betas = 1.0 / block.temperatures[rungs]
+    columns = [mean[k] for k in (*names, "m2", "m4")]
+    data = pool(_levels(mean["energy"], columns, held, rungs, ranges), betas)
+    energy_means = np.array([mean["energy"][held, s].mean() for s in rungs])
+    outputs = {k: _slot_means(mean[k], held, ranges) for k in names}
+    seeds = [_seed_pool(block, s, names, rungs, betas) for s in range(len(block.held_out))]
+    found = SizeCurves(
+        block.size,
+        block.dimension,
+        data,
+        energy_means,
+        names,
+        make_model(dict(block.model)).states - 1,
+        block.ensemble_id,
+        _empty(block),
+        [],
+        block.temperatures,
+        {k: v[0] for k, v in outputs.items()},
+        {k: _total_error(v[1], block, k) for k, v in outputs.items()},
+    )
+    beta = np.linspace(betas.min(), betas.max(), STEPS + 1)
+    by_seed = [
+        _outputs_only(block, reweighted(p, energy_means, beta), names, beta) for p in seeds if p is not None
+    ]
+    return SizeCurves(**{**vars(found), "curves": _curves(found, beta), "by_seed": by_seed})
+
+
+def half_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
+    """beta and dP/dbeta where P = 1/2 [row]. Raises InputError when P does not pass 1/2 inside the range."""
+    y = curves.values[name]
+    change = np.flatnonzero((y[0, :-1] < 0.5) & (y[0, 1:] >= 0.5))
+    if not len(change):
+        raise InputError(
+            f"L = {size}: expected a mean output that passes 1/2 between T = {1 / curves.beta[-1]:.5g} and "
+            f"{1 / curves.beta[0]:.5g}, found {y[0].min():.3f} to {y[0].max():.3f}"
+        )
+    rows = np.arange(len(y))
+    beta = np.full(len(y), curves.beta[change[len(change) // 2]])
+    for _ in range(crossing.ITERATIONS):
+        value, slope = crossing.hermite(curves, name, rows, beta)
+        beta = np.clip(beta - (value - 0.5) / slope, curves.beta[0], curves.beta[-1])
+    return beta, crossing.hermite(curves, name, rows, beta)[1]
+
+
+def connected(energy: Array, output: Array) -> NDArray[np.int64]:
+    """The rungs around the half-crossing whose energy histograms overlap from one to the next.
+
+    `energy` and `output` are [chain, slot, draw].
+    """
+    mean, width = energy.mean(axis=(0, 2)), energy.std(axis=(0, 2))
+    linked = np.diff(mean) < OVERLAP * (width[1:] + width[:-1])
+    middle = int(np.argmin(np.abs(output.mean(axis=(0, 2)) - 0.5)))
+    first = last = middle
+    while first > 0 and linked[first - 1]:
+        first -= 1
+    while last < len(mean) - 1 and linked[last]:
+        last += 1
+    if first == last:
+        raise InputError(
+            "expected temperatures near the transition whose energy histograms overlap, found none"
+        )
+    return np.arange(first, last + 1)
+
+
+def _over_seeds(values: Array, held: NDArray[np.bool_]) -> Array:
+    """[chain, slot, draw]: the mean over seeds that held the chain out, NaN where none did."""
+    count = held.sum(axis=0)[:, None, None]
+    total = np.where(held[:, :, None, None], values, 0.0).sum(axis=0)
+    mean: Array = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
+
+
+def _levels(
+    energy: Array,
+    columns: Sequence[Array],
+    held: NDArray[np.bool_],
+    rungs: NDArray[np.int64],
+    ranges: Sequence[tuple[int, int]],
+) -> list[list[Levels]]:
+    """Levels [slot][block] of the held-out chains; a chain that nobody held out gives empty blocks."""
+    out = []
+    for slot in rungs:
+        row = []
+        for chain in range(len(energy)):
+            for a, b in ranges:
+                values = [c[chain, slot, a:b] for c in columns]
+                row.append(
+                    _level(energy[chain, slot, a:b], values) if held[chain] else _no_level(len(columns))
+                )
+        out.append(row)
+    return out
+
+
+def _level(energy: Array, values: Sequence[Array]) -> Levels:
+    levels, index = np.unique(np.round(energy).astype(np.int64), return_inverse=True)
+    sums = [np.bincount(index).astype(np.float64), *(np.bincount(index, v) for v in values)]
+    return Levels(levels, np.stack(sums, axis=1))
+
+
+def _no_level(columns: int) -> Levels:
+    return Levels(sums=np.zeros((0, 1 + columns)))
+
+
+def _seed_pool(
+    block: SeriesBlock, seed: int, names: tuple[str, ...], rungs: NDArray[np.int64], betas: Array
+) -> Pool | None:
+    held = block.held_out[seed]
+    if not held.any():
+        return None
+    columns = [block.values[k][seed] for k in names]
+    energy = block.values["energy"][seed]
+    rows = [[_level(energy[held, s].ravel(), [c[held, s].ravel() for c in columns])] for s in rungs]
+    found = pool(rows, betas)
+    return Pool(found.energy, found.centre, found.total, found.blocks[:0], betas, found.counts)
+
+
+def _curves(size: SizeCurves, beta: Array) -> Curves:
+    moments = reweighted(size.pool, size.means, beta)
+    values = {name: moments[2 + 2 * i] for i, name in enumerate(size.names)}
+    slopes = {name: -moments[3 + 2 * i] for i, name in enumerate(size.names)}
+    k = 2 + 2 * len(size.names)
+    m2, d2, m4, d4 = moments[k], -moments[k + 1], moments[k + 2], -moments[k + 3]
+    ratio = size.components / (size.components + 2.0) * m4 / m2**2
+    values["u4"], slopes["u4"] = 1.0 - ratio, -ratio * (d4 / m4 - 2.0 * d2 / m2)
+    return Curves(size.id, size.size, beta, values, slopes)
+
+
+def _outputs_only(block: SeriesBlock, moments: Array, names: tuple[str, ...], beta: Array) -> Curves:
+    values = {name: moments[2 + 2 * i] for i, name in enumerate(names)}
+    slopes = {name: -moments[3 + 2 * i] for i, name in enumerate(names)}
+    return Curves(block.ensemble_id, block.size, beta, values, slopes)
+
+
+def _empty(block: SeriesBlock) -> Curves:
+    return Curves(block.ensemble_id, block.size, np.zeros(0), {}, {})
+
+
+def _slot_means(
+    values: Array, held: NDArray[np.bool_], ranges: Sequence[tuple[int, int]]
+) -> tuple[Array, Array]:
+    """Means [slot] and their errors over blocks of held-out chains."""
+    blocks = np.array([values[c, :, a:b].mean(axis=1) for c in np.flatnonzero(held) for a, b in ranges])
+    error = (
+        blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else np.zeros(values.shape[1])
+    )
+    return blocks.mean(axis=0), error
+
+
+def _total_error(statistical: Array, block: SeriesBlock, name: str) -> Array:
+    """With the spread between networks: each seed's mean over its own held-out chains."""
+    each = np.array(
+        [block.values[name][s][h].mean(axis=(0, 2)) for s, h in enumerate(block.held_out) if h.any()]
+    )
+    between = each.std(axis=0, ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0
+    total: Array = np.maximum(np.hypot(statistical, between), 1e-4)
+    return total

@@ -1,0 +1,179 @@
+"""What the scaling of network outputs shows: outputs over T, half-crossings against size, collapse,
+comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from hpcrg.analysis.collapse import Collapse
+from hpcrg.analysis.corrections import OMEGA
+from hpcrg.analysis.output_curves import Half, SizeCurves
+from hpcrg.estimate import Estimate, Reference, difference, format_error, jackknife_error
+from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
+
+TEMPERATURE = "temperature T (J/k_B)"
+OUTPUTS = {"p": "mean network output P (cold)", "p_abs_m": "mean output of the |m| classifier P (cold)"}
+
+
+class Classifier(Protocol):
+    """One classifier scaled (outputs.py)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def halves(self) -> Sequence[Half]: ...
+    @property
+    def collapse(self) -> Collapse | None: ...
+    @property
+    def estimates(self) -> Sequence[Estimate]: ...
+
+
+def build(
+    name: str,
+    sizes: Sequence[SizeCurves],
+    scaled: Sequence[Classifier],
+    t_c: Reference | None,
+    estimates: Sequence[Estimate],
+) -> FigureData:
+    """All figures, notes and tables."""
+    mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
+    figures = [_outputs(name, key, sizes, mark) for key in OUTPUTS]
+    if scaled:
+        figures.append(_halves(name, sizes, scaled, t_c))
+    figures += [_collapse(name, s, sizes) for s in scaled if s.collapse is not None]
+    tables = [_halves_table(sizes, scaled), _parts_table(estimates), _differences(estimates)]
+    return FigureData(figures, _notes(scaled), tables)
+
+
+def _outputs(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None) -> Figure:
+    curves = []
+    for s in sizes:
+        label, line = f"L = {s.size}", s.curves
+        curves.append(
+            Curve(label, s.temperatures.tolist(), s.outputs[key].tolist(), s.errors[key].tolist(), "points")
+        )
+        line = s.curves
+        curves.append(
+            Curve(label, (1.0 / line.beta[::-4]).tolist(), line.values[key][0, ::-4].tolist(), None, "line")
+        )
+    caption = (
+        "Chains that the network never saw. Errors over blocks of chains and over training seeds. Lines: "
+        "reweighted by energy between the temperatures whose histograms overlap."
+    )
+    title = OUTPUTS[key].capitalize()
+    return Figure(f"{name}-output-{key}", title, TEMPERATURE, OUTPUTS[key], curves, caption, reference=mark)
+
+
+def _halves(
+    name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], t_c: Reference | None
+) -> Figure:
+    curves = []
+    for s in scaled:
+        x = [1.0 / c.size for c in sizes]
+        y = [float(h.t[0]) for h in s.halves]
+        error = [float(np.hypot(jackknife_error(h.t[1:]), h.t_spread)) for h in s.halves]
+        curves.append(Curve(s.method, x, y, error, "both"))
+        best = s.estimates[0]
+        curves.append(Curve(f"{s.method}, extrapolated: {best}", [0.0], [best.value], [best.error], "points"))
+    mark = Mark(f"T_c, {t_c.source}", y=t_c.value) if t_c else None
+    return Figure(
+        f"{name}-half",
+        "Temperature at which the mean output is 1/2",
+        "1/L",
+        "T at P = 1/2 (J/k_B)",
+        curves,
+        "Error bars: blocks of chains and the full spread over training seeds.",
+        reference=mark,
+    )
+
+
+def _collapse(name: str, s: Classifier, sizes: Sequence[SizeCurves]) -> Figure:
+    fit = s.collapse
+    assert fit is not None  # noqa: S101  (the caller chose)
+    curves = []
+    for c in sizes:
+        d = c.near(s.name)
+        x = (d.control - fit.theta[0]) * d.size ** fit.theta[1]
+        curves.append(Curve(f"L = {c.size}", x.tolist(), d.value.tolist(), d.error.tolist(), "points"))
+    verdict = f"BAD: {fit.bad}" if fit.bad else "accepted"
+    caption = (
+        f"T_c = {fit.theta[0]:.5g}, nu = {1 / fit.theta[1]:.4g}; chi^2 = {fit.chi2:.1f} for "
+        f"{fit.freedom:.1f} degrees of freedom; {verdict}. Corrections die as L^-{OMEGA:g}."
+    )
+    title = f"Collapse of the mean output, {s.method}"
+    return Figure(f"{name}-collapse-{s.name}", title, "(T - T_c) L^(1/nu)", OUTPUTS[s.name], curves, caption)
+
+
+def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> Table:
+    rows = []
+    for s in scaled:
+        for c, h in zip(sizes, s.halves, strict=True):
+            rows.append(
+                [
+                    s.method,
+                    str(c.size),
+                    format_error(float(h.t[0]), jackknife_error(h.t[1:])),
+                    f"{h.t_spread:.2g}",
+                    str(h.seeds),
+                    f"{abs(float(h.slope[0])):.4g}",
+                ]
+            )
+    columns = ["method", "L", "T at P = 1/2", "standard deviation over seeds", "seeds", "dP/dbeta there"]
+    return Table("Half-crossings of the mean output", columns, rows)
+
+
+def _parts_table(estimates: Sequence[Estimate]) -> Table:
+    names = list(dict.fromkeys(part for e in estimates for part in e.systematic))
+    rows = [
+        [
+            e.quantity,
+            e.method,
+            str(e),
+            f"{e.statistical:.2g}",
+            *(f"{e.systematic.get(n, 0.0):.2g}" for n in names),
+        ]
+        for e in estimates
+    ]
+    return Table("Parts of the errors", ["quantity", "method", "value", "statistical", *names], rows)
+
+
+def _differences(estimates: Sequence[Estimate]) -> Table:
+    """Each classifier less the Binder cumulant of the same draws, by the joint jackknife."""
+    rows = []
+    by = {(e.quantity, e.method): e for e in estimates}
+    for (quantity, method), e in by.items():
+        base = by.get((quantity, "baseline/binder"))
+        if base is None or base is e:
+            continue
+        value, error = difference(e, base)
+        seed = e.systematic.get("seed", 0.0)
+        total = float(np.hypot(error, seed))
+        rows.append([quantity, method, format_error(value, error), f"{seed:.2g}", f"{value / total:+.2f}"])
+    columns = ["quantity", "method", "method - binder, joint jackknife", "seed spread", "over both errors"]
+    return Table("Classifiers against the Binder cumulant on the very same draws", columns, rows)
+
+
+def _notes(scaled: Sequence[Classifier]) -> list[Note]:
+    notes = []
+    for s in scaled:
+        if s.collapse is not None and s.collapse.bad:
+            notes.append(
+                Note(
+                    "warning",
+                    f"{s.method}: the outputs of different sizes do not collapse: {s.collapse.bad}.",
+                )
+            )
+        if min(h.seeds for h in s.halves) < 2:
+            notes.append(
+                Note(
+                    "warning",
+                    f"{s.method}: one training seed only; its spread over seeds is unknown and is "
+                    "missing from the error.",
+                )
+            )
+    return notes

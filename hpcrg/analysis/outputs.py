@@ -1,0 +1,251 @@
+"""Finite-size scaling of a network's output, beside two baselines on the very same held-out draws.
+
+For every size the mean output P_L(T) is reweighted in temperature by the energies of the draws (reweight.py).
+Methods:
+
+* cnn/classifier: T_c from where P_L = 1/2, extrapolated in L; nu from the slopes there, dP_L/dbeta ~ L^(1/nu)
+* baseline/abs_m: the same for the one-parameter classifier of |m| trained on the same examples
+* baseline/binder: the crossing of U4 on the same draws, no network
+
+P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a Gaussian prior
+(corrections.py has the reasoning), and lambda the 1/nu of the slopes, scanned from 3/4 to 4/3 of it. The
+statistical error is over blocks of chains; the spread over training seeds (one standard deviation of what
+another network would give, not divided by their number) is the part `seed`; the prior's share is `size`; half
+the spread over lambda, and half the excess of the difference between the extrapolation and a collapse of the
+curves P_L, is `ansatz`. Carrasquilla and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104,
+044104 (2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcrg.analysis import collapse as gp
+from hpcrg.analysis import crossing, output_figures
+from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.fss import known_of
+from hpcrg.analysis.fss_crossing import References
+from hpcrg.analysis.output_curves import Half, SizeCurves, size_curves
+from hpcrg.analysis.reweight import Curves
+from hpcrg.bank import SeriesBlock, read_series
+from hpcrg.campaign import TrainSpec
+from hpcrg.errors import InputError, expected
+from hpcrg.estimate import Estimate, Reference
+from hpcrg.figures import FigureData, Note
+from hpcrg.lattice import Lattice
+from hpcrg.models import make_model
+
+Array = NDArray[np.float64]
+METHODS = {"p": "cnn/classifier", "p_abs_m": "baseline/abs_m"}
+BINDER = "baseline/binder"
+STRETCH = (0.75, 1.0, 4.0 / 3.0)
+POWERS = (0.4, 3.0)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """One classifier scaled: its half-crossings by size, a collapse of its curves, and the estimates."""
+
+    name: str
+    method: str
+    halves: Sequence[Half]
+    collapse: gp.Collapse | None
+    estimates: Sequence[Estimate]
+
+
+def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureData]:
+    """Scale the outputs in a series file. A method that finds no answer leaves a note of level failure.
+
+    Raises InputError for a file of one size only, or whose values do not hold p, p_abs_m, m2, m4 and energy.
+    """
+    blocks = read_series(path)
+    _checked(path, blocks)
+    known = references(blocks[0])
+    sizes = [size_curves(b, spec.blocks, tuple(METHODS)) for b in blocks]
+    notes: list[Note] = []
+    scaled: list[Scaled] = []
+    for key, method in METHODS.items():
+        try:
+            scaled.append(_classifier(sizes, blocks, key, method, known))
+        except InputError as error:
+            notes.append(Note("failure", f"{method}: {error}"))
+    estimates = [e for s in scaled for e in s.estimates]
+    try:
+        estimates += _binder(sizes, blocks, known)
+    except InputError as error:
+        notes.append(Note("failure", f"{BINDER}: {error}"))
+    data = output_figures.build(name, sizes, scaled, known.t_c, estimates)
+    return estimates, FigureData(data.figures, notes + data.notes, data.tables)
+
+
+def references(block: SeriesBlock) -> References:
+    """What is known of the model of a series file."""
+    lattice = Lattice((block.size,) * block.dimension)
+    return known_of(make_model(dict(block.model)).exact(lattice), block.dimension)
+
+
+def _checked(path: Path, blocks: Sequence[SeriesBlock]) -> None:
+    if len({b.size for b in blocks}) < 2:
+        raise InputError(expected(f"{path}: sizes", "at least two", [b.size for b in blocks]))
+    needed = {*METHODS, "m2", "m4", "energy"}
+    for block in blocks:
+        missing = needed - set(block.values)
+        if missing:
+            raise InputError(
+                expected(
+                    f"{path}: {block.label}: values",
+                    ", ".join(sorted(needed)),
+                    ", ".join(sorted(block.values)),
+                )
+            )
+
+
+def _classifier(
+    sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], key: str, method: str, known: References
+) -> Scaled:
+    halves = [s.half(key) for s in sizes]
+    nu, nu_parts = _from_slopes(sizes, halves)
+    power = float(np.clip(1.0 / nu[0], *POWERS))
+    t_c, t_parts = _extrapolated(sizes, halves, power)
+    fit = _collapsed(sizes, key, t_c[0])
+    if fit is not None and not fit.bad:
+        other = float(fit.theta[0])
+        parts_error = math.hypot(t_parts["size"], t_parts["seed"])
+        t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
+    estimates = [
+        _estimate(
+            "T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}
+        ),
+        _estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
+    ]
+    return Scaled(key, method, halves, fit, estimates)
+
+
+def _extrapolated(
+    sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float
+) -> tuple[Number, dict[str, float]]:
+    """T_c by least squares of t_half(L) = T_c + a L^-lambda with the prior |a| of order t_half."""
+    rows, own = _rows(sizes, [h.t for h in halves])
+    spread = np.array([h.t_spread for h in halves])
+    seeds = np.array([h.seeds for h in halves], dtype=np.float64)
+    variance = own**2 + spread**2 / seeds
+    scale = float(rows[-1, 0])
+    fits = {}
+    for stretch in STRETCH:
+        f = scale * np.array([float(s.size) ** (-power * stretch) for s in sizes])
+        total = np.linalg.inv(np.diag(variance) + np.outer(f, f))
+        gain = total.sum(axis=0) / total.sum()
+        fits[stretch] = (gain, abs(float(gain @ f)))
+    gain, prior = fits[1.0]
+    values = [float(g @ rows[:, 0]) for g, _ in fits.values()]
+    parts = {
+        "seed": float(np.sqrt((gain * spread) @ (gain * spread))),
+        "size": prior,
+        "ansatz": 0.5 * (max(values) - min(values)),
+    }
+    fitted = gain @ rows
+    return (float(fitted[0]), _replicas(sizes, fitted)), parts
+
+
+def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Number, dict[str, float]]:
+    """nu from ln |dP/dbeta| at the half-crossings against ln L, with corrections as a prior."""
+    rows, own = _rows(sizes, [np.log(np.abs(h.slope)) for h in halves])
+    spread = np.array([h.slope_spread for h in halves])
+    seeds = np.array([h.seeds for h in halves], dtype=np.float64)
+    variance = own**2 + spread**2 / seeds
+    log_size = np.log([s.size for s in sizes])
+    fits = {w: crossing.power_gain(np.diag(variance), log_size, w) for w in OMEGAS}
+    gain, prior = fits[OMEGA]
+    fitted = gain @ rows
+    y = float(fitted[0])
+    if y <= 0.0:
+        raise InputError(f"slopes at the half-crossings: expected growth with size, found the power {y:.3g}")
+    values = [1.0 / max(float(g @ rows[:, 0]), 1e-3) for g, _ in fits.values()]
+    seed = float(np.sqrt((gain * spread) @ (gain * spread)))
+    parts = {"seed": seed / y**2, "size": prior / y**2, "ansatz": 0.5 * (max(values) - min(values))}
+    return (1.0 / y, _replicas(sizes, 1.0 / fitted)), parts
+
+
+def _rows(sizes: Sequence[SizeCurves], each: Sequence[Array]) -> tuple[Array, Array]:
+    """Rows [size, row], row 0 everything, then without each block of each size in turn; errors [size]."""
+    table = crossing.row_table([s.curves for s in sizes])
+    rows = np.array([values[row] for values, row in zip(each, table, strict=True)])
+    n = np.array([len(v) - 1 for v in each])
+    errors = [
+        math.sqrt((k - 1) / k * float(np.sum((v[1:] - v[1:].mean()) ** 2)))
+        for v, k in zip(each, n, strict=True)
+    ]
+    return rows, np.array(errors)
+
+
+def _replicas(sizes: Sequence[SizeCurves], rows: Array) -> dict[str, Array]:
+    return crossing.replicas([s.curves for s in sizes], rows)
+
+
+def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collapse | None:
+    """A collapse of the mean outputs at the temperatures near the transition; None without enough of them."""
+    points = [s.near(key) for s in sizes]
+    if min(len(p.value) for p in points) < 3:
+        return None
+    size, control, value, error = (
+        np.concatenate(part)
+        for part in zip(*((p.size, p.control, p.value, p.error) for p in points), strict=True)
+    )
+    joined = gp.Data(key, size, control, value, error)
+    inside = float(np.clip(guess, joined.control.min(), joined.control.max()))
+    return gp.fit([joined], inside)
+
+
+def _binder(sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], known: References) -> list[Estimate]:
+    lines = _common(sizes)
+    fits = {w: crossing.critical_beta(lines, ("u4",), w) for w in OMEGAS}
+    best = fits[OMEGA]
+    slopes = {w: crossing.inverse_nu(lines, ("u4",), best.rows, w) for w in OMEGAS}
+    out = []
+    for quantity, by, ref in (("T_c", fits, known.t_c), ("nu", slopes, known.nu)):
+        rows = 1.0 / by[OMEGA].rows
+        values = [1.0 / f.value for f in by.values()]
+        parts = {"size": by[OMEGA].prior / by[OMEGA].value ** 2, "ansatz": 0.5 * (max(values) - min(values))}
+        number = (float(rows[0]), crossing.replicas(lines, rows))
+        out.append(_estimate(quantity, BINDER, blocks, number, parts, ref, {"omega": list(OMEGAS)}))
+    return out
+
+
+def _common(sizes: Sequence[SizeCurves]) -> list[Curves]:
+    """The curves on the part of the grid that all sizes share."""
+    low = max(s.curves.beta[0] for s in sizes)
+    high = min(s.curves.beta[-1] for s in sizes)
+    if not low < high:
+        raise InputError("expected sizes whose temperatures near the transition overlap, found none shared")
+    beta = np.linspace(low, high, len(sizes[0].curves.beta))
+    return [s.at(beta) for s in sizes]
+
+
+def _estimate(
+    quantity: str,
+    method: str,
+    blocks: Sequence[SeriesBlock],
+    number: Number,
+    parts: Mapping[str, float],
+    reference: Reference | None,
+    settings: Mapping[str, object],
+) -> Estimate:
+    name = make_model(dict(blocks[0].model)).name
+    return Estimate(
+        quantity,
+        method,
+        name,
+        tuple(b.size for b in blocks),
+        number[0],
+        number[1],
+        dict(parts),
+        tuple(b.ensemble_id for b in blocks),
+        reference,
+        dict(settings),
+    )
