@@ -74,8 +74,8 @@ def run_training(
             sys.exit(next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)))
 
 
-def launch(arguments: Sequence[str], processes: int) -> int:
-    """`torchrun --standalone` with this many processes of `python -m hpcrg ARGUMENTS`; the exit status of the
+def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg") -> int:
+    """`torchrun --standalone` with so many processes of `python -m MODULE ARGUMENTS`; the exit status of the
     first that failed, which torchrun itself would hide, or 75 when it was told to stop."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -84,7 +84,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
 
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    options = ["--standalone", f"--nproc-per-node={processes}", "--module", "hpcrg", *arguments]
+    options = ["--standalone", f"--nproc-per-node={processes}", "--module", module, *arguments]
     try:
         torchrun(parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:

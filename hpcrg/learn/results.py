@@ -64,8 +64,8 @@ def networks(directory: Path, name: str, outputs: Iterable[Outputs]) -> None:
     """Write each network: its weights by name and, as JSON, what it was trained on."""
     for o in outputs:
         e = o.source.ensemble
-        about = {"label": e.label, "ensemble": e.id, "seed": o.number, "abs_m_threshold": o.threshold,
-                 "training": o.split.training, "validation": o.split.validation, "test": o.split.test}  # fmt: skip
+        about = {"label": e.label, "ensemble": e.id, "seed": o.number, "abs_m_threshold": o.threshold}
+        about |= {"training": o.split.training, "validation": o.split.validation, "test": o.split.test}
         text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
         path = directory / f"{name}-{e.label}-seed{o.number}.network"
         checkpoint.save(path, {"about": text} | {f"weight/{k}": v for k, v in o.weights.items()})
@@ -106,9 +106,9 @@ def _correct(p: Values, held: NDArray[np.bool_]) -> Values:
 
 def _leak(size: Size) -> str:
     p = size.paired
-    return (f"{size.block.label}: expected an accuracy of at most {p.posterior:.4f}, the exact posterior's on "
-            f"the same draws, found {p.network:.4f}, {p.sigma:.1f} sigma above over {p.chains} chains: the network "
-            "has seen its test data")  # fmt: skip
+    return (f"{size.block.label}: expected an accuracy of at most {p.posterior:.4f}, that of the exact "
+            f"posterior on the same draws, found {p.network:.4f}, {p.sigma:.1f} sigma above over {p.chains} "
+            "chains: the network has seen its test data")  # fmt: skip
 
 
 def _untested(size: Size) -> str:

@@ -153,9 +153,9 @@ def _step(
     norm = torch.stack([p.grad.square().sum() for p in model.parameters() if p.grad is not None]).sum()
     mean, stops = place.sum(torch.tensor([float(loss.detach()), float(stop)], dtype=torch.float64)).tolist()
     if not (math.isfinite(mean) and math.isfinite(float(norm)) and mean < DIVERGED):
-        raise InputError(f"{job.file.stem}: expected a loss that stays finite and below {DIVERGED} nats, "
-                         f"found {mean} at step {len(current.loss)} (learning_rate {job.spec.learning_rate}); "
-                         f"the last good state is kept in {job.file}")  # fmt: skip
+        where = f"{job.file.stem}, step {len(current.loss)}, learning_rate {job.spec.learning_rate}"
+        raise InputError(f"{where}: expected a loss that stays below {DIVERGED} nats, found {mean}; the last "
+                         f"good state is kept in {job.file}")  # fmt: skip
     current.optimiser.step()
     current.loss.append(mean)
     current.step += 1

@@ -24,7 +24,7 @@ class Classifier:
     def __post_init__(self) -> None:
         if min(self.cold, self.hot) < 1 or self.cold + self.hot >= self.ladder:
             raise InputError(f"classifier: expected cold and hot of at least 1 and together below the "
-                             f"{self.ladder} slots of the ladder, found {self.cold} and {self.hot}")  # fmt: skip
+                             f"{self.ladder} slots, found {self.cold} and {self.hot}")  # fmt: skip
 
     def slots(self) -> tuple[int, ...]:
         """The labelled slots."""

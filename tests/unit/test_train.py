@@ -1,0 +1,229 @@
+"""The training loop in one process: what it writes, repeats, keeps and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+from hpcrg import checkpoint, figures
+from hpcrg.bank import read_series, write_bank
+from hpcrg.campaign import TrainSpec
+from hpcrg.edges.torchrun import process_group
+from hpcrg.errors import CorruptFile, InputError, Interrupted, Leakage
+from hpcrg.learn import data
+from hpcrg.learn.nets import NETS
+from hpcrg.learn.objectives import OBJECTIVES
+from hpcrg.learn.train import Limits, run
+
+BETAS = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+CHAINS, DRAWS = 6, 40
+SPEC = TrainSpec(ensemble="small", cold=2, hot=2, seeds=3, epochs=2, batch=16)
+
+
+@pytest.fixture(scope="module")
+def place():
+    before = torch.get_num_threads()
+    with process_group() as alone:
+        yield alone
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(before)
+
+
+def exact_draws(betas, chains, draws):
+    """Independent draws of the 4 x 4 torus: spins [chain, slot, draw, y, x], energies, magnetisations."""
+    bits = np.arange(2**16, dtype=np.uint32)[:, None] >> np.arange(16) & 1
+    spins = (2 * bits.astype(np.int8) - 1).reshape(-1, 4, 4)
+    bonds = spins * np.roll(spins, 1, 2) + spins * np.roll(spins, 1, 1)
+    energy = -bonds.sum((1, 2), dtype=np.int64)
+    rng = np.random.default_rng(4)
+    logs = -np.array(betas)[:, None] * energy
+    p = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+    state = np.stack([rng.choice(2**16, (chains, draws), p=w) for w in p], axis=1)
+    return spins[state], energy[state], spins.sum((1, 2), dtype=np.int64)[state]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return exact_draws(BETAS, CHAINS, DRAWS)
+
+
+@pytest.fixture
+def bank(small, drawn, tmp_path):
+    """A function that writes a bank of exact draws, after a change to the spins."""
+
+    def make(change=lambda spins: spins, chains=CHAINS):
+        spins, energy, order = (a[:chains] for a in drawn)
+        ensemble = small(size=4, betas=BETAS, chains=chains, draws=DRAWS, measure=4, keep=4)
+        path = tmp_path / "bank.h5"
+        write_bank(path, ensemble, change(spins.copy()), {"energy": energy, "order": order})
+        return path
+
+    return make
+
+
+def go(bank, directory, place, spec=SPEC, stop=lambda: False, seed=5, interval=1e9):
+    output, limits = directory / "series.h5", Limits(interval, stop)
+    run([bank], "cnn", spec, seed, output, directory / "state", place, limits, lambda f, text: None)
+    return output
+
+
+def curves(directory):
+    files = sorted((directory / "state").rglob("*.checkpoint"))
+    return {f.stem: checkpoint.load(f) for f in files}
+
+
+def test_it_writes_series_of_held_out_chains_figures_and_networks(bank, tmp_path, place):
+    output = go(bank(), tmp_path, place)
+    (block,) = read_series(output)
+    assert block.held_out.sum(axis=0).tolist() == [1] * CHAINS
+    assert set(block.values) == {"p", "p_abs_m", "abs_m", "m2", "m4", "energy"}
+    for values in block.values.values():
+        assert values.shape == (3, CHAINS, len(BETAS), DRAWS)
+        held_out = np.broadcast_to(block.held_out[..., None, None], values.shape)
+        np.testing.assert_array_equal(np.isfinite(values), held_out)
+    p = np.nanmean(block.values["p"], axis=(0, 1, 3))
+    assert p[0] > 0.75
+    assert p[-1] < 0.25
+    shown = figures.load(output.with_suffix(".figures.json"))
+    assert [f.name for f in shown.figures] == ["cnn-training", "cnn-accuracy-small-L4"]
+    assert shown.tables[0].rows[0][:2] == ["4", "6"]
+    stored = [checkpoint.load(f) for f in sorted((tmp_path / "networks").iterdir())]
+    about = [json.loads(s["about"].tobytes()) for s in stored]
+    assert [a["test"] for a in about] == [[0, 3], [1, 4], [2, 5]]
+    assert not any(set(a["test"]) & {*a["training"], *a["validation"]} for a in about)
+
+
+def test_the_series_are_those_of_the_same_draws(bank, drawn, tmp_path, place):
+    (block,) = read_series(go(bank(), tmp_path, place))
+    _, energy, order = drawn
+    for chain in range(CHAINS):
+        seed = chain % 3
+        np.testing.assert_array_equal(block.values["energy"][seed, chain], energy[chain])
+        np.testing.assert_allclose(block.values["abs_m"][seed, chain], np.abs(order[chain]) / 16)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(bank, tmp_path, place):
+    path = bank()
+    outputs = [go(path, tmp_path / name, place, seed=seed) for name, seed in (("a", 5), ("b", 5), ("c", 6))]
+    a, b, c = (read_series(output)[0].values["p"] for output in outputs)
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c, equal_nan=True)
+
+
+def test_stopped_anywhere_it_goes_on_as_if_undisturbed(bank, tmp_path, place):
+    path = bank()
+    go(path, tmp_path / "whole", place)
+    calls = 0
+
+    def stop():
+        nonlocal calls
+        calls += 1
+        return calls % 13 == 0
+
+    stops = 0
+    while True:
+        try:
+            go(path, tmp_path / "cut", place, stop=stop)
+            break
+        except Interrupted:
+            stops += 1
+            assert not (tmp_path / "cut" / "series.h5").exists()
+    whole, cut = curves(tmp_path / "whole"), curves(tmp_path / "cut")
+    assert stops > 3
+    assert whole.keys() == cut.keys()
+    for job, arrays in whole.items():
+        assert arrays.keys() == cut[job].keys()
+        assert all(np.array_equal(arrays[k], cut[job][k]) for k in arrays)
+    for a, b in zip(*(read_series(tmp_path / n / "series.h5") for n in ("whole", "cut")), strict=True):
+        np.testing.assert_array_equal(a.values["p"], b.values["p"])
+
+
+def test_an_altered_state_is_refused(bank, tmp_path, place):
+    path = bank()
+    with pytest.raises(Interrupted):
+        go(path, tmp_path, place, stop=lambda: True)
+    (file,) = (tmp_path / "state").rglob("*.checkpoint")
+    whole = file.read_bytes()
+    for position in np.random.default_rng(6).integers(0, len(whole) * 8, 12):
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << position % 8
+        file.write_bytes(bytes(flipped))
+        with pytest.raises(CorruptFile, match="checkpoint"):
+            go(path, tmp_path, place)
+
+
+def test_a_diverging_loss_stops_and_keeps_the_last_good_state(bank, tmp_path, place):
+    spec = SPEC.model_copy(update={"learning_rate": 1e6})
+    with pytest.raises(InputError, match="stays below"):
+        go(bank(), tmp_path, place, spec, interval=0.0)
+    (arrays,) = curves(tmp_path).values()
+    assert all(np.isfinite(v).all() for v in arrays.values())
+    assert len(arrays["loss"]) == arrays["place"][1] > 0
+
+
+def test_two_chains_are_refused_before_any_work(bank, tmp_path, place):
+    with pytest.raises(InputError, match="at least 3 chains"):
+        go(bank(chains=2), tmp_path, place)
+    assert not (tmp_path / "state").exists()
+
+
+class Dense(torch.nn.Module):
+    """A network without any symmetry: it can see a single pixel, and learn draws by heart."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        linear = torch.nn.Linear
+        self.layers = torch.nn.Sequential(linear(16, hidden), torch.nn.ReLU(), linear(hidden, 1))
+
+    def forward(self, codes):
+        return self.layers(2 * codes.flatten(1).float() - 1)[:, 0]
+
+
+class Pixel(Dense):
+    """It looks at the first spin only."""
+
+    def forward(self, codes):
+        return super().forward(codes * 0 + codes[:, :1, :1])
+
+
+def test_a_pixel_that_knows_the_label_is_refused(bank, tmp_path, place, monkeypatch):
+    def tell(spins):
+        spins[..., 0, 0] = np.array([1, 1, 1, -1, -1, -1])[:, None]
+        return spins
+
+    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Pixel(channels))
+    with pytest.raises(Leakage, match="has seen its test data"):
+        go(bank(tell), tmp_path, place)
+    assert not (tmp_path / "series.h5").exists()
+    assert figures.load(tmp_path / "series.figures.json").notes[0].level == "failure"
+
+
+class EverySlot:
+    """Labels by the half of the ladder, on all slots."""
+
+    def __init__(self, ladder, cold, hot):
+        self.ladder = ladder
+
+    def slots(self):
+        return tuple(range(self.ladder))
+
+    def loss(self, output, slot):
+        target = (slot < self.ladder // 2).float()
+        return torch.nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+
+    def report(self, output):
+        return torch.sigmoid(output)
+
+
+def test_training_on_the_test_chains_is_refused_and_on_others_is_not(bank, tmp_path, place, monkeypatch):
+    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Dense(channels))
+    monkeypatch.setitem(OBJECTIVES, "classifier", EverySlot)
+    spec = SPEC.model_copy(update={"channels": 256, "epochs": 20, "batch": 32})
+    path = bank()
+    assert go(path, tmp_path / "honest", place, spec).exists()
+    everything = data.Split(tuple(range(CHAINS)), (0,), tuple(range(CHAINS)))
+    monkeypatch.setattr(data, "split", lambda where, chains, seeds, seed: everything)
+    with pytest.raises(Leakage, match="has seen its test data"):
+        go(path, tmp_path / "leaky", place, spec.model_copy(update={"seeds": 1}))
