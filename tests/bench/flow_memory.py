@@ -68,7 +68,7 @@ def one(verb: str, path: Path, workers: int, chunk: int) -> None:
     """Run one verb in this process and print its peaks as JSON."""
     from functools import partial
 
-    from hpcrg.analysis import levels, mcrg
+    from hpcrg.analysis import fss, levels, mcrg
     from hpcrg.campaign import FlowSpec
     from hpcrg.edges.dask import compute_on, make_client
 
@@ -79,7 +79,7 @@ def one(verb: str, path: Path, workers: int, chunk: int) -> None:
             subject = mcrg.subject_of(path, spec := FlowSpec(ensemble="memory", scheme="majority", levels=3))
             mcrg.measure(subject, spec, compute, chunk)
         else:
-            levels.reduce_bank(path, 4, chunk, compute)
+            levels.reduce_bank(path, 4, max(1, chunk // fss.BYTES_A_MEASUREMENT), compute)
         peaks = [round(v) for v in client.run(peak).values()]
     seconds = time.perf_counter() - begun
     print(json.dumps({"client": round(peak()), "workers": peaks, "seconds": round(seconds, 1)}))

@@ -1,4 +1,4 @@
-"""Memory does not grow with the bank: half a gigabyte and one, unpacked (flow_memory.py takes any size)."""
+"""Memory does not grow with the bank: a quarter and half a gigabyte, unpacked (flow_memory.py takes any size)."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("flow_memory.py")
 
 @pytest.mark.slow
 def test_memory_is_bounded(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--gigabytes", "1", "--chunk", "4", "--directory", str(tmp_path)]
+    command = [sys.executable, str(SCRIPT), "--gigabytes", "0.5", "--chunk", "4", "--directory", str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     for verb, found in json.loads(done.stdout.splitlines()[-1]).items():
         for part in ("client", "workers"):
