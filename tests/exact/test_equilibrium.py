@@ -119,8 +119,7 @@ def test_a_larger_square_lattice_has_kaufmans_energy(name):
 
 
 def wolff_until(flips):
-    """Twin: Wolff clusters until so many sites of a walker have moved (PEERS trap: stopping depends on the
-    sizes)."""
+    """Twin: Wolff clusters until so many sites have moved; when a walker stops then depends on their sizes."""
 
     one = UPDATES["wolff"].build(Ising(), Lattice((16, 16))).kernel
 
