@@ -69,9 +69,7 @@ def replicas(banks: Sequence[Curves], rows: Array) -> dict[str, Array]:
     return out
 
 
-def critical_beta(
-    banks: Sequence[Curves], names: Sequence[str], omega: float, near: float | None = None
-) -> Fit:
+def critical_beta(banks: Sequence[Curves], names: Sequence[str], omega: float, near: float | None = None) -> Fit:
     """beta_c by the module's chi^2. `near` starts it from there instead of from the best point of the whole
     range.
 
@@ -90,9 +88,7 @@ def critical_beta(
         raise InputError(_outside(banks, names))
     r, slope = _stack(banks, names, table[:, :1], beta[:1])
     pull = w.inverse @ slope[:, 0] / (slope[:, 0] @ w.inverse @ slope[:, 0])
-    return Fit(
-        beta, float(np.sqrt(pull @ w.prior @ pull)), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1
-    )
+    return Fit(beta, float(np.sqrt(pull @ w.prior @ pull)), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1)
 
 
 def inverse_nu(banks: Sequence[Curves], names: Sequence[str], beta: Array, omega: float) -> Fit:
@@ -118,9 +114,7 @@ def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float
     design = np.hstack([np.kron(np.eye(n), np.ones((len(sizes), 1))), log_size])
     w = weights(block_covariance(own), design, sizes, np.ones(n), omega)
     gain = w.gain[-1]
-    return Fit(
-        gain @ y, float(np.sqrt(gain @ w.prior @ gain)), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom
-    )
+    return Fit(gain @ y, float(np.sqrt(gain @ w.prior @ gain)), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
 
 
 def power_gain(statistical: Array, log_size: Array, omega: float) -> tuple[Array, float]:
@@ -163,9 +157,7 @@ def hermite(bank: Curves, name: str, row: NDArray[np.int64], beta: Array) -> tup
     return y0 + t * (d0 + t * (c + t * e)), (d0 + t * (2.0 * c + 3.0 * t * e)) / h
 
 
-def slopes_at(
-    banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array
-) -> Array:
+def slopes_at(banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array) -> Array:
     """Slopes dR/dbeta [observable * size, row] at `beta` [row]: cubic interpolation of the exact covariances
     through the four nearest points of the grid."""
     out = []
@@ -185,9 +177,7 @@ def slopes_at(
     return np.array(out)
 
 
-def _stack(
-    banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array
-) -> tuple[Array, Array]:
+def _stack(banks: Sequence[Curves], names: Sequence[str], table: NDArray[np.int64], beta: Array) -> tuple[Array, Array]:
     pairs = [hermite(b, name, row, beta) for name in names for b, row in zip(banks, table, strict=True)]
     return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
 

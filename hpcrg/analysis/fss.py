@@ -6,7 +6,7 @@ parts, all fixed beforehand:
 
 * size: corrections to scaling of unknown amplitude (corrections.py), and the excess of the change when the
   smallest size is left out
-* ansatz: half the spread over the exponent of the corrections (for the collapse also over T or beta as axis)
+* ansatz: half the spread over the exponent of the corrections (for the collapse also over T or beta as the axis)
 * observable: half the excess of the difference between U4 alone and xi_2nd/L alone
 * critical point: what the systematic parts of T_c do to an exponent
 * window: for the collapse, the excess of the change when the range of temperatures is halved

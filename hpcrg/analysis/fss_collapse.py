@@ -1,10 +1,14 @@
-"""The collapse of U4 and xi_2nd/L as an estimate: the fit of collapse.py with its jackknife rows and
-systematic parts."""
+"""The collapse of U4 and xi_2nd/L as an estimate: the fit of collapse.py with its jackknife rows and systematic
+parts (fss.py says which).
+
+The axis is x = ln(T/T_c) L^(1/nu): the logarithm prefers neither T nor beta, and what preferring one of them would
+change counts as a part of `ansatz`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,14 +18,13 @@ from numpy.typing import NDArray
 from hpcrg.analysis import collapse as gp
 from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
 from hpcrg.analysis.points import Points
-from hpcrg.estimate import derive
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A collapse with its errors. `fit.theta` is (T_c, 1/nu)."""
+    """A collapse with its errors. `fit.theta` is (ln T_c, 1/nu); the control parameter of `data` is ln T."""
 
     fit: gp.Collapse
     data: Sequence[gp.Data]
@@ -32,14 +35,26 @@ class Result:
     settings: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Axis:
+    """A control parameter as a function of T, and T as a function of it."""
+
+    forward: Callable[[Any], Any]
+    inverse: Callable[[Any], Any]
+
+
+LOG = Axis(np.log, np.exp)
+AXES = (Axis(lambda t: t, lambda t: t), Axis(lambda t: 1.0 / t, lambda beta: 1.0 / beta))
+
+
 def collapse(points: Sequence[Points], names: Sequence[str], start: float | None) -> Result:
     """Collapse the named observables of all sizes on common T_c and nu; `start` is a first guess of T_c.
 
     A fit that is `bad` has no systematic parts.
     """
-    data = gather(points, names)
-    fit = gp.fit(data, start)
-    t_c, nu = numbers(fit, points, names)
+    data = gather(points, names, LOG.forward)
+    fit = gp.fit(data, None if start is None else LOG.forward(start))
+    t_c, nu = numbers(fit, points, names, LOG)
     settings = {
         "observables": list(names),
         "omega": list(OMEGAS),
@@ -50,16 +65,14 @@ def collapse(points: Sequence[Points], names: Sequence[str], start: float | None
     }
     if fit.bad:
         return Result(fit, data, t_c, nu, {}, {}, settings)
-    others = _variants(points, names, fit)
-    return Result(
-        fit, data, t_c, nu, _parts(0, fit, (t_c, nu), others), _parts(1, fit, (t_c, nu), others), settings
-    )
+    others = _variants(points, names, t_c[0])
+    return Result(fit, data, t_c, nu, _parts(0, fit, (t_c, nu), others), _parts(1, fit, (t_c, nu), others), settings)
 
 
-def gather(points: Sequence[Points], names: Sequence[str]) -> list[gp.Data]:
-    """The measured points of each observable; errors from the jackknife rows."""
+def gather(points: Sequence[Points], names: Sequence[str], forward: Callable[[Any], Any]) -> list[gp.Data]:
+    """The measured points of each observable over `forward`(T); errors from the jackknife rows."""
     sizes = np.concatenate([np.full(len(p.temperatures), float(p.size)) for p in points])
-    control = np.concatenate([p.temperatures for p in points])
+    control = forward(np.concatenate([p.temperatures for p in points]))
     out = []
     for name in names:
         value = np.concatenate([p.rows[name][0] for p in points])
@@ -68,7 +81,7 @@ def gather(points: Sequence[Points], names: Sequence[str]) -> list[gp.Data]:
     return out
 
 
-def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str]) -> tuple[Number, Number]:
+def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str], axis: Axis) -> tuple[Number, Number]:
     """(T_c, replicas) and (nu, replicas), by the fit's linear response to each left-out block."""
     t_rows: dict[str, Array] = {}
     nu_rows: dict[str, Array] = {}
@@ -80,8 +93,8 @@ def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str]) ->
             at = i * starts[-1] + first
             change[:, at : at + len(p.temperatures)] = p.rows[name][1:] - p.rows[name][0]
         theta = fit.theta + change @ fit.gain.T
-        t_rows[p.id], nu_rows[p.id] = theta[:, 0], 1.0 / theta[:, 1]
-    return (float(fit.theta[0]), t_rows), (float(1.0 / fit.theta[1]), nu_rows)
+        t_rows[p.id], nu_rows[p.id] = axis.inverse(theta[:, 0]), 1.0 / theta[:, 1]
+    return (float(axis.inverse(fit.theta[0])), t_rows), (float(1.0 / fit.theta[1]), nu_rows)
 
 
 @dataclass(frozen=True)
@@ -92,29 +105,20 @@ class _Variant:
     nu: Number
 
 
-def _variants(points: Sequence[Points], names: Sequence[str], fit: gp.Collapse) -> list[_Variant]:
-    guess = float(fit.theta[0])
+def _variants(points: Sequence[Points], names: Sequence[str], t_c: float) -> list[_Variant]:
+    def make(part: str, chosen: Sequence[Points], using: Sequence[str], omega: float, axis: Axis) -> _Variant:
+        other = gp.fit(gather(chosen, using, axis.forward), float(axis.forward(t_c)), omega)
+        return _Variant(part, other, *numbers(other, chosen, using, axis))
 
-    def make(part: str, chosen: Sequence[Points], using: Sequence[str], omega: float) -> _Variant:
-        other = gp.fit(gather(chosen, using), guess, omega)
-        return _Variant(part, other, *numbers(other, chosen, using))
-
-    found = [make("ansatz", points, names, w) for w in OMEGAS if w != OMEGA]
-    found.append(_in_beta(points, names, guess))
+    found = [make("omega", points, names, w, LOG) for w in OMEGAS if w != OMEGA]
+    found += [make("axis", points, names, OMEGA, axis) for axis in AXES]
     if len(points) >= 4:
-        found.append(make("size", points[1:], names, OMEGA))
-    found += [make("observable", points, (name,), OMEGA) for name in names]
-    narrow = _narrow(points, guess)
+        found.append(make("size", points[1:], names, OMEGA, LOG))
+    found += [make("observable", points, (name,), OMEGA, LOG) for name in names]
+    narrow = _narrow(points, t_c)
     if narrow is not None:
-        found.append(make("window", narrow, names, OMEGA))
+        found.append(make("window", narrow, names, OMEGA, LOG))
     return found
-
-
-def _in_beta(points: Sequence[Points], names: Sequence[str], guess: float) -> _Variant:
-    turned = [replace(p, temperatures=1.0 / p.temperatures) for p in points]
-    fit = gp.fit(gather(turned, names), 1.0 / guess)
-    (beta, rows), nu = numbers(fit, turned, names)
-    return _Variant("ansatz", fit, derive(lambda b: 1.0 / b, (beta, rows)), nu)
 
 
 def _narrow(points: Sequence[Points], t_c: float) -> list[Points] | None:
@@ -131,19 +135,20 @@ def _narrow(points: Sequence[Points], t_c: float) -> list[Points] | None:
     return out
 
 
-def _parts(
-    index: int, fit: gp.Collapse, whole: tuple[Number, Number], others: Sequence[_Variant]
-) -> dict[str, float]:
+def _parts(index: int, fit: gp.Collapse, whole: tuple[Number, Number], others: Sequence[_Variant]) -> dict[str, float]:
     """Systematic parts of T_c (index 0) or nu (index 1)."""
 
     def to_unit(c: gp.Collapse) -> float:
-        return float((c.prior[0], c.prior[1] / c.theta[1] ** 2)[index])
+        return float((c.prior[0] * whole[0][0], c.prior[1] / c.theta[1] ** 2)[index])
 
     def number(v: _Variant) -> Number:
         return (v.t_c, v.nu)[index]
 
-    values = [whole[index][0]] + [number(v)[0] for v in others if v.part == "ansatz"]
-    parts = {"size": to_unit(fit), "ansatz": 0.5 * (max(values) - min(values))}
+    def half_spread(part: str) -> float:
+        values = [whole[index][0], *(number(v)[0] for v in others if v.part == part)]
+        return 0.5 * (max(values) - min(values))
+
+    parts = {"size": to_unit(fit), "ansatz": math.hypot(half_spread("omega"), half_spread("axis"))}
     alone = [v for v in others if v.part == "observable"]
     if len(alone) == 2:
         prior = math.hypot(to_unit(alone[0].fit), to_unit(alone[1].fit))

@@ -97,9 +97,7 @@ def _error(banks: Sequence[Curves], rows: Array) -> float:
     return combined_error(crossing.replicas(banks, rows))
 
 
-def _observable(
-    name: str, key: str, lines: Sequence[Curves], points: Sequence[Points], mark: Mark | None
-) -> Figure:
+def _observable(name: str, key: str, lines: Sequence[Curves], points: Sequence[Points], mark: Mark | None) -> Figure:
     curves = []
     for line, point in zip(lines, points, strict=True):
         curves.append(
@@ -157,11 +155,11 @@ def _crossings(
 
 def _collapsed(name: str, result: Result, index: int) -> Figure:
     data = result.data[index]
-    t_c, y_t = float(result.fit.theta[0]), float(result.fit.theta[1])
+    t_c, y_t = result.t_c[0], float(result.fit.theta[1])
     curves = []
     for size in np.unique(data.size):
         mine = data.size == size
-        x = (data.control[mine] - t_c) * size**y_t
+        x = (data.control[mine] - np.log(t_c)) * size**y_t
         order = np.argsort(x)
         curves.append(
             Curve(
@@ -179,7 +177,7 @@ def _collapsed(name: str, result: Result, index: int) -> Figure:
     )
     symbol = SYMBOLS.get(data.name, data.name)
     return Figure(
-        f"{name}-collapse-{data.name}", f"Collapse of {symbol}", "(T - T_c) L^(1/nu)", symbol, curves, caption
+        f"{name}-collapse-{data.name}", f"Collapse of {symbol}", "ln(T/T_c) L^(1/nu)", symbol, curves, caption
     )
 
 
@@ -225,8 +223,6 @@ def _point_table(sums: Sequence[BankSums], points: Sequence[Points]) -> Table:
     for s, p in zip(sums, points, strict=True):
         for k, t in enumerate(p.temperatures):
             cells = [format_error(float(p.values[o][k]), float(p.errors[o][k])) for o in shown]
-            rows.append(
-                [str(s.size), f"{t:.6g}", *cells, f"{p.taus['energy'][k]:.2f}", f"{p.taus['m2'][k]:.2f}"]
-            )
+            rows.append([str(s.size), f"{t:.6g}", *cells, f"{p.taus['energy'][k]:.2f}", f"{p.taus['m2'][k]:.2f}"])
     columns = ["L", "T", *(LABELS[k][1] for k in shown), "tau of energy", "tau of m^2"]
     return Table("Measured observables; tau in measurements, tau = 1/2 + sum", columns, rows)
