@@ -3,7 +3,9 @@ status."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from hpcrg.learn.place import Place
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GLOO_SOCKET_IFNAME": "lo"}
+PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+LOCK_PATIENCE = 10.0
 PATIENCE = timedelta(minutes=10)
 INTERVAL = 20.0
 
@@ -30,6 +35,7 @@ INTERVAL = 20.0
 def process_group() -> Iterator[Place]:
     """This process among those that torchrun started, or alone: nccl and a GPU of its own where there is one
     for every process of the host, gloo and one CPU thread elsewhere."""
+    _end_with_launcher()
     import torch
     import torch.distributed as dist
 
@@ -94,6 +100,13 @@ def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg") -> i
     return 0
 
 
+def _end_with_launcher() -> None:
+    """Ask Linux for a SIGTERM when torchrun is killed: its processes would otherwise go on unseen, and hold
+    the lock against the next run."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
 @contextmanager
 def _owned(directory: Path, place: Place) -> Iterator[None]:
     """Hold the lock of the state on rank 0; every process learns when another run holds it."""
@@ -102,11 +115,9 @@ def _owned(directory: Path, place: Place) -> Iterator[None]:
     def acquire() -> None:
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOCK_PATIENCE)
         except Timeout:
-            raise InputError(
-                f"{directory}: expected no other training here, found one that holds its lock"
-            ) from None
+            raise InputError(f"{directory}: expected no other training here, found one that holds its lock") from None
 
     place.from_first(acquire)
     try:

@@ -75,11 +75,11 @@ def assert_same(a, b):
     np.testing.assert_array_equal(p, q)
 
 
-def kill(process):
-    """SIGKILL to the launcher and then to its workers, which live in sessions of their own."""
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    pids = [int(pid) for pid in workers.read_text().split()] if workers.exists() else []
-    for pid in (process.pid, *pids):
+def kill(process, workers_too):
+    """SIGKILL to the launcher and, if wanted, to its workers, which otherwise must see to it themselves."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    pids = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+    for pid in (process.pid, *pids)[: None if workers_too else 1]:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
 
@@ -100,12 +100,12 @@ def test_two_processes_twice_are_the_same_bits_and_near_one_process(bank, tmp_pa
 def test_killed_at_random_moments_it_ends_with_the_same_curve(bank, tmp_path):
     whole = train(bank, tmp_path / "whole", epochs=4)
     rng, kills, cut = np.random.default_rng(int.from_bytes(os.urandom(8))), 0, tmp_path / "cut"
-    for _ in range(2):
+    for workers_too in (False, True):
         process = start(bank, cut, epochs=4)
         wait_for_state(process, cut)
         time.sleep(rng.uniform(0, 1.5))
         kills += process.poll() is None
-        kill(process)
+        kill(process, workers_too)
     assert kills
     assert_same(whole, train(bank, cut, epochs=4))
 
