@@ -6,13 +6,14 @@ parameter:
 
 * drift:  in each group, the mean over the first tenth of the chain against the mean over its last half;
 * start:  the hot chains against the cold chains;
-* spread: chi^2 of the chain means about their mean.
+* spread: chi^2 of the chain means about their mean;
+* length: the chains must be at least SHORT autocorrelation times long, or nothing can be said.
 
-Errors come from the autocorrelation inside the chains (gamma_within), so that chains which disagree cannot
-excuse themselves by their disagreement; significances use Student's t and F with the effective number of
-measurements. A test fails below ALARM / (number of tests), so a thermalised bank is stopped with probability
-at most ALARM. Passing is not proof. Geweke, in Bayesian Statistics 4 (1992); Gelman and Rubin, Statist. Sci.
-7, 457 (1992).
+Errors come from the autocorrelation inside the last halves of the chains (gamma_within), so that neither
+chains which disagree nor a transient can excuse themselves by the noise they make; significances use
+Student's t and F with the effective number of measurements. A test fails below ALARM / (number of tests), so
+a thermalised bank is stopped with probability at most ALARM. Passing is not proof. Geweke, in Bayesian
+Statistics 4 (1992); Gelman and Rubin, Statist. Sci. 7, 457 (1992).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ALARM = 1e-4
 WATCHED = ("energy", "order2")
 FIRST, LAST = 0.1, 0.5
 SHORTEST = 40
+SHORT = 10.0
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,14 @@ def _slot(sums: BankSums, slot: int, name: str) -> Iterator[Check]:
     series = sums.series[slot, :, :, SERIES.index(name)]
     if series.shape[1] < SHORTEST or np.ptp(series) == 0.0:
         return
-    inside = gamma_within(series)
+    inside = gamma_within(series[:, series.shape[1] // 2 :])
     tau = inside.tau * sums.bin_length
 
     def check(test: str, score: float, p: float) -> Check:
         return Check(sums.label, float(sums.temperatures[slot]), name, test, score, p, tau)
 
+    if series.shape[1] < SHORT * inside.tau:
+        yield check("length of a chain in autocorrelation times", series.shape[1] / inside.tau, 0.0)
     groups = {"hot start": series[0::2], "cold start": series[1::2]}
     for start, group in groups.items():
         if len(group):

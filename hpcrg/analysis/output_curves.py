@@ -67,7 +67,7 @@ class SizeCurves:
         """The half-crossing of one output. Raises InputError when the output does not pass 1/2 in the
         range."""
         beta, slope = half_crossing(self.curves, name, self.size)
-        each = [half_crossing(c, name, self.size) for c in self.by_seed]
+        each = [_seed_crossing(c, name, self.size) for c in self.by_seed]
         t = np.array([1.0 / b[0] for b, _ in each])
         log_slope = np.array([np.log(abs(s[0])) for _, s in each])
         spread = (float(t.std(ddof=1)), float(log_slope.std(ddof=1))) if len(each) > 1 else (0.0, 0.0)
@@ -110,9 +110,7 @@ def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> Size
         {k: _total_error(v[1], block, k) for k, v in outputs.items()},
     )
     beta = np.linspace(betas.min(), betas.max(), STEPS + 1)
-    by_seed = [
-        _outputs_only(block, reweighted(p, energy_means, beta), names, beta) for p in seeds if p is not None
-    ]
+    by_seed = [_outputs_only(block, reweighted(p, energy_means, beta), names, beta) for p in seeds if p is not None]
     return SizeCurves(**{**vars(found), "curves": _curves(found, beta), "by_seed": by_seed})
 
 
@@ -133,6 +131,16 @@ def half_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
     return beta, crossing.hermite(curves, name, rows, beta)[1]
 
 
+def _seed_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
+    """As `half_crossing`; a network that never passes 1/2 in the range counts as doing so at the nearer end, so
+    that it widens the spread over seeds instead of hiding."""
+    try:
+        return half_crossing(curves, name, size)
+    except InputError:
+        end = int(np.argmin(np.abs(curves.values[name][0, [0, -1]] - 0.5))) * (len(curves.beta) - 1)
+        return curves.beta[[end]], curves.slopes[name][:1, end]
+
+
 def connected(energy: Array, output: Array) -> NDArray[np.int64]:
     """The rungs around the half-crossing whose energy histograms overlap from one to the next.
 
@@ -147,9 +155,7 @@ def connected(energy: Array, output: Array) -> NDArray[np.int64]:
     while last < len(mean) - 1 and linked[last]:
         last += 1
     if first == last:
-        raise InputError(
-            "expected temperatures near the transition whose energy histograms overlap, found none"
-        )
+        raise InputError("expected temperatures near the transition whose energy histograms overlap, found none")
     return np.arange(first, last + 1)
 
 
@@ -175,9 +181,7 @@ def _levels(
         for chain in range(len(energy)):
             for a, b in ranges:
                 values = [c[chain, slot, a:b] for c in columns]
-                row.append(
-                    _level(energy[chain, slot, a:b], values) if held[chain] else _no_level(len(columns))
-                )
+                row.append(_level(energy[chain, slot, a:b], values) if held[chain] else _no_level(len(columns)))
         out.append(row)
     return out
 
@@ -226,22 +230,16 @@ def _empty(block: SeriesBlock) -> Curves:
     return Curves(block.ensemble_id, block.size, np.zeros(0), {}, {})
 
 
-def _slot_means(
-    values: Array, held: NDArray[np.bool_], ranges: Sequence[tuple[int, int]]
-) -> tuple[Array, Array]:
+def _slot_means(values: Array, held: NDArray[np.bool_], ranges: Sequence[tuple[int, int]]) -> tuple[Array, Array]:
     """Means [slot] and their errors over blocks of held-out chains."""
     blocks = np.array([values[c, :, a:b].mean(axis=1) for c in np.flatnonzero(held) for a, b in ranges])
-    error = (
-        blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else np.zeros(values.shape[1])
-    )
+    error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else np.zeros(values.shape[1])
     return blocks.mean(axis=0), error
 
 
 def _total_error(statistical: Array, block: SeriesBlock, name: str) -> Array:
     """With the spread between networks: each seed's mean over its own held-out chains."""
-    each = np.array(
-        [block.values[name][s][h].mean(axis=(0, 2)) for s, h in enumerate(block.held_out) if h.any()]
-    )
+    each = np.array([block.values[name][s][h].mean(axis=(0, 2)) for s, h in enumerate(block.held_out) if h.any()])
     between = each.std(axis=0, ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0
     total: Array = np.maximum(np.hypot(statistical, between), 1e-4)
     return total

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from hpcrg.analysis import corrections, crossing
 from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.reweight import Curves

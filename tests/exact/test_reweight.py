@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from hpcrg.analysis.levels import BankSums, Levels
 from hpcrg.analysis.points import functions
 from hpcrg.analysis.reweight import curves, free_energies, pool

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+
 from hpcrg.analysis.autocorrelation import block_means, gamma_method, gamma_within, integrated_time, leave_one_out
 from hpcrg.errors import InputError
-from scipy.signal import lfilter
 
 RHO = 0.95
 TAU = 0.5 * (1 + RHO) / (1 - RHO)

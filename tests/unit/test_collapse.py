@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hpcrg.analysis import collapse as co
 from hpcrg.analysis.corrections import OMEGA
 

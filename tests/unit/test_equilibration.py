@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+
 from hpcrg.analysis.equilibration import ALARM, checks, require_equilibrium
 from hpcrg.analysis.levels import SERIES, BankSums, Levels
 from hpcrg.errors import NotEquilibrated
-from scipy.signal import lfilter
 
 CHAINS, SLOTS, LENGTH, RHO = 8, 4, 2000, 0.8
 

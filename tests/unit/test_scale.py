@@ -1,0 +1,147 @@
+"""The scale verb on banks of exact independent draws of 3 x 3 and 4 x 4 Ising squares: same bits for every chunk size
+and scheduler, estimates and figures in their places, and banks that do not belong together refused."""
+
+from functools import cache
+from pathlib import Path
+
+import dask.threaded
+import numpy as np
+import pytest
+
+from hpcrg.analysis import fss, outputs
+from hpcrg.analysis.fss_crossing import References
+from hpcrg.analysis.graph import compute_here
+from hpcrg.analysis.levels import reduce_bank
+from hpcrg.bank import SeriesBlock, write_bank, write_series
+from hpcrg.campaign import ScaleSpec, TrainSpec
+from hpcrg.errors import InputError, NotEquilibrated
+
+BETAS = (0.55, 0.50, 0.45, 0.40)
+SPEC = ScaleSpec(ensemble="small", blocks=4)
+
+
+@cache
+def states(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spins, energy and structure factor of all states."""
+    codes = np.arange(2 ** (size * size))
+    s = (2 * ((codes[:, None] >> np.arange(size * size)) & 1) - 1).astype(np.int8).reshape(-1, size, size)
+    x = s.astype(np.int64)
+    energy = -(x * np.roll(x, 1, 1) + x * np.roll(x, 1, 2)).sum(axis=(1, 2))
+    wave = np.exp(2j * np.pi * np.arange(size) / size)
+    k1 = np.abs((x * wave).sum(axis=(1, 2))) ** 2 + np.abs((x * wave[:, None]).sum(axis=(1, 2))) ** 2
+    return s, energy, k1 / (2 * size**4)
+
+
+@pytest.fixture
+def bank(small, tmp_path):
+    """A function that writes the bank of one size and gives its path; `broken` spoils the hot chains."""
+
+    def make(size: int, draws: int = 600, broken: bool = False, **changes) -> Path:
+        e = small(size=size, betas=BETAS, chains=6, draws=draws, keep=2, measure=2, **changes)
+        rng = np.random.default_rng(size)
+        s, energy, k1 = states(size)
+        p = np.array([np.exp(-b * (energy - energy.min())) for b in BETAS])
+        pick = np.stack([rng.choice(len(energy), size=(6, draws), p=row / row.sum()) for row in p], axis=1)
+        if broken:
+            pick[0::2, :, : draws // 4] = rng.integers(len(energy), size=(3, len(BETAS), draws // 4))
+        path = tmp_path / f"L{size}.h5"
+        order = s.sum(axis=(1, 2), dtype=np.int64)
+        write_bank(path, e, s[pick], {"energy": energy[pick], "order": order[pick], "structure": k1[pick]})
+        return path
+
+    return make
+
+
+def flat(sums) -> list[bytes]:
+    return [sums.series.tobytes(), *(a.tobytes() for row in sums.blocks for b in row for a in (b.energy, b.sums))]
+
+
+def test_sums_are_the_same_bits_for_every_chunk_and_scheduler(bank):
+    path = bank(4)
+    whole = flat(reduce_bank(path, 4, 10_000, compute_here))
+    for chunk in (37, 150):
+        assert flat(reduce_bank(path, 4, chunk, compute_here)) == whole
+    assert flat(reduce_bank(path, 4, 50, lambda g, k: list(dask.threaded.get(g, k)))) == whole
+
+
+def test_crossing_of_three_and_four_is_the_exact_one(bank):
+    estimates, data = fss.run([bank(4), bank(3)], "fss", SPEC, compute_here, 1 << 20)
+    by = {(e.method, e.quantity): e for e in estimates}
+    t_c = by["fss/crossing", "T_c"]
+    assert t_c.sizes == (3, 4)
+    assert all(len(r) == 24 for r in t_c.replicas.values())
+    assert t_c.reference is not None
+    assert abs(t_c.pull) < 4
+    assert {"size", "ansatz"} <= set(t_c.systematic)
+    assert {f.name for f in data.figures} >= {"fss-energy", "fss-u4", "fss-xi", "fss-crossings"}
+    assert any("pass at a false-alarm level" in n.text for n in data.notes)
+
+
+def test_results_do_not_depend_on_chunks(bank):
+    paths = [bank(3), bank(4)]
+    runs = [fss.run(paths, "fss", SPEC, compute_here, chunk)[0] for chunk in (1 << 20, 40_000)]
+    assert [e.as_json() for e in runs[0]] == [e.as_json() for e in runs[1]]
+
+
+def test_works_blind(bank):
+    sums = [reduce_bank(bank(size), 4, 1000, compute_here) for size in (3, 4)]
+    estimates, _ = fss.analyse(sums, References(), "blind")
+    assert estimates
+    assert all(e.reference is None and e.pull is None for e in estimates)
+
+
+def test_a_bank_that_has_not_thermalised_is_stopped(bank):
+    with pytest.raises(NotEquilibrated, match="small-L4"):
+        fss.run([bank(3), bank(4, broken=True)], "fss", SPEC, compute_here, 1 << 20)
+
+
+def test_one_size_is_refused(bank):
+    with pytest.raises(InputError, match="at least two sizes"):
+        fss.run([bank(4)], "fss", SPEC, compute_here, 1 << 20)
+
+
+def series_file(path: Path, spread: float) -> Path:
+    """Outputs of networks whose thresholds differ by `spread` between seeds, on exact draws of 3 x 3 and 4 x 4."""
+    t = np.linspace(1.4, 5.0, 13)
+    blocks = []
+    for size in (3, 4):
+        s, energy, _ = states(size)
+        m = np.abs(s.mean(axis=(1, 2)))
+        rng = np.random.default_rng(size)
+        weights = [np.exp(-(energy - energy.min()) / x) for x in t]
+        pick = np.stack([rng.choice(len(energy), size=(8, 200), p=w / w.sum()) for w in weights], axis=1)
+        held = np.eye(4, dtype=bool).repeat(2, axis=1)
+        shift = spread * np.array([-1.0, 1.0, -0.5, 0.5])[:, None, None, None]
+        values = {"abs_m": m[pick], "m2": m[pick] ** 2, "m4": m[pick] ** 4, "energy": energy[pick] * 1.0}
+        table = {k: np.broadcast_to(v, (4, *v.shape)).copy() for k, v in values.items()}
+        table["p_abs_m"] = 1 / (1 + np.exp(-20 * (table["abs_m"] - 0.5)))
+        table["p"] = 1 / (1 + np.exp(-20 * (table["abs_m"] - 0.5 - shift)))
+        for v in table.values():
+            v[~held] = np.nan
+        blocks.append(SeriesBlock(f"x-L{size}", size, f"id{size}", {"type": "ising"}, 2, t, table, held, {}))
+    write_series(path, blocks)
+    return path
+
+
+TRAIN = TrainSpec(ensemble="x", cold=3, hot=3)
+
+
+def test_outputs_have_every_method_and_the_seed_spread_apart(tmp_path):
+    estimates, data = outputs.run(series_file(tmp_path / "wide.h5", 0.05), "cnn", TRAIN)
+    by = {(e.method, e.quantity): e for e in estimates}
+    assert {("cnn/classifier", "T_c"), ("cnn/classifier", "nu"), ("baseline/abs_m", "T_c")} <= set(by)
+    assert by["cnn/classifier", "T_c"].systematic["seed"] > 2 * by["baseline/abs_m", "T_c"].systematic["seed"]
+    assert all(len(r) == 32 for e in estimates for r in e.replicas.values())
+    assert any("very same draws" in table.title for table in data.tables)
+
+
+def test_a_series_file_without_outputs_is_refused(tmp_path):
+    path = series_file(tmp_path / "whole.h5", 0.0)
+    from hpcrg.bank import read_series
+
+    blocks = read_series(path)
+    for b in blocks:
+        del b.values["p"]  # type: ignore[attr-defined]
+    write_series(path, blocks)
+    with pytest.raises(InputError, match="expected energy"):
+        outputs.run(path, "cnn", TRAIN)
