@@ -1,0 +1,107 @@
+"""Twenty fresh seeds of the whole scaling, on Swendsen-Wang chains of small squares: pulls of T_c, nu and the energy.
+
+The twin ignores autocorrelation: its error of the energy is that of independent measurements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpcrg.analysis import fss
+from hpcrg.analysis.autocorrelation import gamma_method
+from hpcrg.analysis.equilibration import require_equilibrium
+from hpcrg.analysis.fss_crossing import References
+from hpcrg.analysis.levels import BankSums, Levels
+from hpcrg.lattice import Lattice
+from hpcrg.models import Ising, kaufman
+from hpcrg.observables import build_measure, initial
+from hpcrg.rng import Purpose, stream
+from hpcrg.updates import UPDATES
+
+pytestmark = pytest.mark.slow
+BETAS = np.linspace(0.46, 0.42, 6)
+CHAINS, BLOCKS, THERMALISE, LENGTH = 8, 4, 200, 1000
+SIZES = (6, 8, 12, 16)
+SEEDS = range(20261121, 20261141)
+EXACT = fss.known_of(Ising().exact(Lattice((8, 8))), 2)
+
+
+def bank(size: int, seed: int) -> BankSums:
+    """One bank in memory: even chains start random, odd ones ordered."""
+    model, lattice = Ising(), Lattice((size, size))
+    sweep, look = UPDATES["swendsen_wang"].build(model, lattice), build_measure(model, lattice)
+    walkers, table = CHAINS * len(BETAS), lattice.neighbours()
+    betas = np.tile(BETAS, CHAINS)
+    rng = np.array([stream(seed, Purpose.WALKER, size, w) for w in range(walkers)])
+    starts = ["random" if w // len(BETAS) % 2 == 0 else "ordered" for w in range(walkers)]
+    spins = np.array([initial(model, lattice, s, stream(seed, Purpose.INITIAL, size, w)) for w, s in enumerate(starts)])
+    info = np.empty((walkers, len(sweep.series)))
+    energy, order, structure = np.empty(walkers, np.int64), np.empty((walkers, 1), np.int64), np.empty(walkers)
+    out = np.empty((LENGTH, walkers, 6))
+    for step in range(-THERMALISE, LENGTH):
+        sweep.kernel(spins, betas, rng, table, info)
+        if step >= 0:
+            look(spins, table, energy, order, structure)
+            m = np.abs(order[:, 0]) / lattice.volume
+            out[step] = np.stack([energy, energy**2, m, m**2, m**4, structure], axis=1)
+    series = out.reshape(LENGTH, CHAINS, len(BETAS), 6).transpose(2, 1, 0, 3)
+    part = LENGTH // BLOCKS
+    levels = [
+        [level(row[c, b * part : (b + 1) * part]) for c in range(CHAINS) for b in range(BLOCKS)] for row in series
+    ]
+    return BankSums(f"L{size}", f"scan-L{size}", "ising", size, 2, 1, BETAS, LENGTH, part, 1, levels, series)
+
+
+def level(block: np.ndarray) -> Levels:
+    """Sums per energy of measurements [measurement, series]."""
+    at, index = np.unique(block[:, 0].astype(np.int64), return_inverse=True)
+    columns = [np.ones(len(block)), *block[:, 2:].T]
+    return Levels(at, np.stack([np.bincount(index, c) for c in columns], axis=1))
+
+
+@pytest.fixture(scope="module")
+def banks() -> list[list[BankSums]]:
+    """All sizes of every seed."""
+    return [[bank(size, seed) for size in SIZES] for seed in SEEDS]
+
+
+def covered(pulls: np.ndarray) -> bool:
+    """At least 18 of 20 within 2 sigma and all within 4."""
+    return (np.abs(pulls) < 2).sum() >= 18 and np.abs(pulls).max() < 4
+
+
+def test_pulls_of_every_exponent(banks) -> None:  # type: ignore[no-untyped-def]
+    found: dict[tuple[str, str], list[float]] = {}
+    for sums in banks:
+        require_equilibrium(sums)
+        for e in fss.analyse(sums, EXACT, "fss")[0]:
+            found.setdefault((e.method, e.quantity), []).append(float(e.pull or 0.0))
+            ceiling = {"T_c": 0.025, "nu": 0.12}.get(e.quantity)
+            assert ceiling is None or e.error < ceiling * e.value
+    for key in (("fss/crossing", "T_c"), ("fss/crossing", "nu"), ("fss/crossing", "gamma/nu")):
+        assert len(found[key]) == 20
+        assert covered(np.array(found[key])), (key, found[key])
+
+
+def energy_pulls(banks: list[list[BankSums]], naive: bool) -> np.ndarray:
+    """Pulls of the energy of L = 16 nearest to the critical point against Kaufman's."""
+    out = []
+    for sums in banks:
+        found = gamma_method(sums[-1].series[2, :, :, 0])
+        error = np.sqrt(found.variance / found.samples) if naive else found.error
+        out.append((found.mean / 256 - kaufman.energy(16, 16, float(BETAS[2]))) / (error / 256))
+    return np.array(out)
+
+
+def test_pulls_of_the_energy(banks) -> None:  # type: ignore[no-untyped-def]
+    assert covered(energy_pulls(banks, naive=False))
+
+
+def test_twin_without_autocorrelation_is_rejected(banks) -> None:  # type: ignore[no-untyped-def]
+    assert not covered(energy_pulls(banks, naive=True))
+
+
+def test_blind_and_known_give_the_same_numbers(banks) -> None:  # type: ignore[no-untyped-def]
+    blind, known = (fss.analyse(banks[0], r, "fss")[0] for r in (References(), EXACT))
+    assert [e.value for e in blind] == [e.value for e in known]
