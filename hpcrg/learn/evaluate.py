@@ -73,9 +73,7 @@ def held_out(
 
 
 @torch.no_grad()
-def _network(
-    source: data.Source, chains: Sequence[int], objective: Objective, net: nn.Module, place: Place
-) -> Values:
+def _network(source: data.Source, chains: Sequence[int], objective: Objective, net: nn.Module, place: Place) -> Values:
     """The network's number for every draw; each process reads its own runs."""
     e = source.ensemble
     runs = data.runs(source, chains, range(e.slots), place.world)

@@ -140,9 +140,7 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
     return current
 
 
-def _step(
-    job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, stop: bool, steps: int
-) -> bool:
+def _step(job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, stop: bool, steps: int) -> bool:
     """One update of the weights by all processes together; whether any of them has been asked to stop."""
     done = len(current.loss) / (steps * job.spec.epochs)
     for group in current.optimiser.param_groups:
