@@ -30,7 +30,7 @@ PACKAGES = (
 )  # fmt: skip
 FIGURES, PROVENANCE = ".figures.json", ".provenance.json"
 RUN = ("id", "begun", "seconds", "host", "ranks", "job", "hpcrg", "packages")
-SHORT = 12
+SHORT = 6
 """Tables of more rows than this are folded."""
 
 
