@@ -111,8 +111,8 @@ def row(estimate: Estimate, analysis: Analysis) -> Row:
 
 
 def differences(estimates: Sequence[Estimate]) -> list[Difference]:
-    """Every pair of methods on every quantity."""
-    pairs = itertools.combinations(estimates, 2)
+    """Every pair of methods for one quantity of one model that read some of the same ensembles."""
+    pairs = [(a, b) for a, b in itertools.combinations(estimates, 2) if a.replicas.keys() & b.replicas.keys()]
     return [_difference(a, b) for a, b in pairs if (a.quantity, a.model) == (b.quantity, b.model)]
 
 
@@ -121,7 +121,7 @@ def _difference(a: Estimate, b: Estimate) -> Difference:
     systematic = math.hypot(*a.systematic.values(), *b.systematic.values())
     names = (a.quantity, a.method, b.method, f"{a.value - b.value:+.2g}")
     naive = math.hypot(a.statistical, b.statistical)
-    draws = "the same" if shared and shared == set(a.replicas) | set(b.replicas) else "in part" if shared else "none"
+    draws = "the same" if shared == set(a.replicas) | set(b.replicas) else "in part"
     try:
         value, joint = difference(a, b)
     except ValueError:  # unequal blocks of a shared bank leave no joint replicas

@@ -13,7 +13,7 @@ from hpcrg.estimate import Estimate, Reference
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
 from hpcrg.report import draw, labels
 from hpcrg.report.page import write
-from hpcrg.report.rows import Analysis, row
+from hpcrg.report.rows import Analysis, differences, row
 
 CAMPAIGN = """
 name: two-ways
@@ -175,7 +175,16 @@ def test_a_report_without_estimates_says_so(place):
 def test_shared_draws_give_the_joint_error(place):
     shift = made().replicas["feed"] + 0.01
     estimate.save(place / "b.json", [Estimate("T_c", "other", "ising", (8,), 2.28, {"feed": shift})])
-    assert "the same" in next(r[1] for r in Page(report(place)).rows if "fss/crossing other" in " ".join(r[1].split()))
+    rows = [" ".join(text.split()) for _, text in Page(report(place)).rows]
+    assert "the same" in next(text for text in rows if "fss/crossing other" in text)
+    apart = Estimate("T_c", "other", "ising", (8,), 2.28, {"beef": shift})
+    assert differences([made(), apart]) == []
+    uneven = Estimate("T_c", "other", "ising", (8,), 2.28, {"feed": shift[:4]})
+    assert [d.joint for d in differences([made(), uneven])] == ["blocks differ"]
+    # A shift of every replica alike is a difference without an error of its own: blocks cancel.
+    same = Estimate("T_c", "other", "ising", (8,), 2.28, {"feed": shift})
+    (found,) = differences([made(), same])
+    assert float(found.joint) < 1e-12 < float(found.naive)
 
 
 def test_a_failure_concerns_the_method_that_it_names():
