@@ -12,7 +12,9 @@ P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a
 statistical error is over blocks of chains; the spread over training seeds (one standard deviation of what
 another network would give, not divided by their number) is the part `seed`; the prior's share is `size`; half
 the spread over lambda, and half the excess of the difference between the extrapolation and a collapse of the
-curves P_L, is `ansatz`. Carrasquilla and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104,
+curves P_L, is `ansatz`. Labels far from the transition do not say at which order in between a network should change
+its mind: `threshold` is the change of T_c for one standard deviation of a decision that lies anywhere in the middle half of
+the gap, in log-odds, between the two labelled classes. Carrasquilla and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104,
 044104 (2021).
 """
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,8 @@ METHODS = {"p": "cnn/classifier", "p_abs_m": "baseline/abs_m"}
 BINDER = "baseline/binder"
 STRETCH = (0.75, 1.0, 4.0 / 3.0)
 POWERS = (0.4, 3.0)
+DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     blocks = read_series(path)
     _checked(path, blocks)
     known = references(blocks[0])
-    sizes = [size_curves(b, spec.blocks, tuple(METHODS)) for b in blocks]
+    shifted = tuple(_moved(key, decision) for key in METHODS for decision in DECISIONS)
+    sizes = [size_curves(_with_moved_decisions(b, spec.cold, spec.hot), spec.blocks, (*METHODS, *shifted)) for b in blocks]
     notes: list[Note] = []
     scaled: list[Scaled] = []
     for key, method in METHODS.items():
@@ -106,6 +111,34 @@ def _checked(path: Path, blocks: Sequence[SeriesBlock]) -> None:
             )
 
 
+def _moved(key: str, decision: float) -> str:
+    return f"{key} decided at {decision:+.3f}"
+
+
+def _with_moved_decisions(block: SeriesBlock, cold: int, hot: int) -> SeriesBlock:
+    """The block with every output also as it would be if the decision fell elsewhere between the two labelled
+    classes: at their middle plus DECISIONS of the gap between their median log-odds."""
+    moved = {}
+    for key in METHODS:
+        p = np.clip(block.values[key], TINY, 1.0 - TINY)
+        odds = np.log(p / (1.0 - p))
+        first, last = np.nanmedian(odds[:, :, :cold]), np.nanmedian(odds[:, :, -hot:])
+        for decision in DECISIONS:
+            centre = 0.5 * (first + last) + decision * (first - last)
+            moved[_moved(key, decision)] = 1.0 / (1.0 + np.exp(centre - odds))
+    return replace(block, values={**block.values, **moved})
+
+
+def _threshold(sizes: Sequence[SizeCurves], key: str, power: float) -> float:
+    """Half the change of T_c when the decision moves over DECISIONS; half the range of temperatures where a moved
+    output no longer passes 1/2."""
+    try:
+        ends = [_extrapolated(sizes, [s.half(_moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
+    except InputError:
+        ends = [float(sizes[0].temperatures.min()), float(sizes[0].temperatures.max())]
+    return 0.5 * abs(ends[1] - ends[0])
+
+
 def _classifier(
     sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], key: str, method: str, known: References
 ) -> Scaled:
@@ -118,6 +151,7 @@ def _classifier(
         other = float(fit.theta[0])
         parts_error = math.hypot(t_parts["size"], t_parts["seed"])
         t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
+    t_parts["threshold"] = _threshold(sizes, key, power)
     estimates = [
         _estimate(
             "T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}

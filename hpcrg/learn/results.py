@@ -119,7 +119,8 @@ def _untested(size: Size) -> str:
 def _training(name: str, sizes: Sequence[Size]) -> Figure:
     curves = []
     for s in sizes:
-        loss = np.mean([o.loss for o in s.outputs], axis=0)
+        shortest = min(len(o.loss) for o in s.outputs)  # seeds that hold out fewer chains take more steps
+        loss = np.mean([o.loss[:shortest] for o in s.outputs], axis=0)
         width = max(1, len(loss) // CURVE_POINTS)
         bins = loss[: len(loss) // width * width].reshape(-1, width).mean(axis=1)
         steps = (np.arange(len(bins)) + 0.5) * width

@@ -1,15 +1,29 @@
 import os
+import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from hpcrg.campaign import load
+from hpcrg.errors import InputError
 
 CAMPAIGN_FILE = config.get("campaign", "workflow/campaigns/quickstart.yaml")
-CAMPAIGN = load(Path(CAMPAIGN_FILE))
+try:
+    CAMPAIGN = load(Path(CAMPAIGN_FILE))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 ENSEMBLES = {e.label: e for e in CAMPAIGN.ensembles()}
 TUNED = {e.label for e in ENSEMBLES.values() if not e.betas}
 OUT = f"results/{CAMPAIGN.name}"
 ONE_THREAD_A_PROCESS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"}
-os.environ.update(ONE_THREAD_A_PROCESS)
+
+
+envvars:
+    "PATH",
+
+
+HERE = str(Path(sys.executable).parent)
+os.environ.update(ONE_THREAD_A_PROCESS | {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
 
 
 wildcard_constraints:

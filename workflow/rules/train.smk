@@ -13,7 +13,7 @@ rule train:
     resources:
         mem_mb=lambda wildcards, threads: 2000 * threads,
         runtime=240,
-        gpus=config.get("gpus", 0),
+        gpu=config.get("gpus", 0),
     shell:
         "hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads}"
         " --output {output.series} --state {params.state}"

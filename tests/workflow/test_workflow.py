@@ -1,0 +1,119 @@
+"""The workflow on a small campaign: from the file to the report, nothing twice, and only what a change concerns."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+CAMPAIGN = """
+name: small
+seed: 5
+model: {type: ising}
+resources: {ranks: 2, workers: 1, processes: 2}
+ensembles:
+  scan: {sizes: [8, 12, 16], ladder: {temperatures: [2.1, 2.2, 2.3, 2.4, 2.5]}, updates: [{type: swendsen_wang}], chains: 8, thermalise: 100, keep: 10, draws: 100}
+  critical: {sizes: [16], ladder: {critical: true}, updates: [{type: swendsen_wang}], chains: 8, thermalise: 100, keep: 2, draws: 400}
+  phases: {sizes: [8, 12, 16], ladder: {temperatures: [1.6, 1.8, 2.0, 2.2, 2.3, 2.4, 2.6, 2.9, 3.2]}, updates: [{type: swendsen_wang}], chains: 8, thermalise: 100, keep: 5, draws: 200}
+  tuned: {sizes: [8], ladder: {tune: {coldest: 1.8, hottest: 3.0, slots: 4, pilot_rounds: 400}}, updates: [{type: metropolis}], chains: 2, draws: 10}
+scale: {fss: {ensemble: scan}}
+flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
+train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 2, epochs: 3}}
+"""  # noqa: E501
+
+
+def snakemake(place, *arguments, check=True):
+    """Snakemake as a user starts it, but without the environment's programs on PATH."""
+    command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(place),
+               "--workflow-profile", str(ROOT / "cluster/profiles/local"), "--config", "campaign=c.yaml"]  # fmt: skip
+    environment = os.environ | {"PATH": "/usr/bin:/bin", "HYDRA_IFACE": "lo"}
+    return subprocess.run([*command, *arguments], cwd=place, env=environment, check=check, capture_output=True, text=True)
+
+
+def jobs(run):
+    """How many jobs of each rule a dry run or a run lists."""
+    text = run.stdout + run.stderr
+    if "Job stats:" not in text:
+        return {}
+    table = text.split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    return {name: int(count) for name, count in (line.split() for line in table if line.strip())}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("workflow")
+    (directory / "c.yaml").write_text(CAMPAIGN)
+    snakemake(directory)
+    return directory
+
+
+def test_from_one_file_to_the_report(place):
+    rows = json.loads((place / "results/small/estimates.json").read_text())
+    found = {(r["quantity"], r["method"]) for r in rows}
+    wanted = {("T_c", "fss/crossing"), ("nu", "fss/crossing"), ("y_t", "mcrg/majority"), ("y_h", "mcrg/majority"),
+              ("T_c", "cnn/classifier"), ("T_c", "baseline/abs_m"), ("T_c", "baseline/binder")}  # fmt: skip
+    assert wanted <= found
+    crossing = next(r for r in rows if (r["quantity"], r["method"]) == ("T_c", "fss/crossing"))
+    assert abs(crossing["pull"]) < 5
+    page = (place / "results/small/report.html").read_text()
+    assert "fss/crossing" in page
+    assert "src=\"http" not in page
+
+
+def test_a_second_run_runs_nothing(place):
+    run = snakemake(place)
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_a_changed_size_reruns_only_what_depends_on_it(place):
+    text = CAMPAIGN.replace("scan: {sizes: [8, 12, 16]", "scan: {sizes: [8, 12, 20]")
+    (place / "c.yaml").write_text(text)
+    assert jobs(snakemake(place, "--dry-run")) == {"all": 1, "inspect": 1, "report": 1, "sample": 1, "scale": 1}
+    (place / "c.yaml").write_text(CAMPAIGN)
+    assert jobs(snakemake(place, "--dry-run")) == {}
+
+
+def test_more_draws_rerun_one_ensemble_and_its_analysis(place):
+    text = CAMPAIGN.replace("draws: 400", "draws: 500")
+    (place / "c.yaml").write_text(text)
+    assert jobs(snakemake(place, "--dry-run")) == {"all": 1, "flow": 1, "inspect": 1, "report": 1, "sample": 1}
+    (place / "c.yaml").write_text(CAMPAIGN)
+
+
+def test_a_mistake_in_the_campaign_is_named_without_a_traceback(place, tmp_path):
+    (tmp_path / "c.yaml").write_text(CAMPAIGN.replace("scheme: majority", "scheme: majorty"))
+    run = snakemake(tmp_path, check=False)
+    text = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "did you mean 'majority'" in text
+    assert "Traceback" not in text
+    assert not (tmp_path / "results").exists()
+
+
+def test_lint_leaves_only_the_remarks_that_contributing_answers():
+    run = subprocess.run([str(BIN / "snakemake"), "--lint"], cwd=ROOT, capture_output=True, text=True)
+    remarks = {line.strip(" *:").split(":")[0] for line in (run.stdout + run.stderr).splitlines()
+               if line.startswith("    * ")}  # fmt: skip
+    assert remarks <= {"No log directive defined", "Specify a conda environment or container for each rule."}
+
+
+def test_environment_files_are_in_step():
+    pins = (ROOT / "envs/constraints.txt").read_text()
+    names = {line.split("==")[0].lower().replace("_", "-") for line in pins.splitlines() if "==" in line}
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(d for k, v in project["optional-dependencies"].items() if k != "all" for d in v)]
+    for requirement in asked:
+        name = requirement.split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip().lower()
+        assert name in names, name
+    for recipe in ("envs/environment.yml", "envs/hpcrg.def"):
+        assert "constraints.txt" in (ROOT / recipe).read_text()
+        assert "[all]" in (ROOT / recipe).read_text()
+    assert shutil.which("make")
