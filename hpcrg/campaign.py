@@ -111,8 +111,8 @@ class TuneSpec(Spec):
 
 
 class LadderSpec(Spec):
-    """The temperatures of an ensemble, in any order: given as temperatures, as betas, as the exact critical point of the
-    model (`critical: true`), or to be tuned."""
+    """The temperatures of an ensemble, in any order: given as temperatures, as betas, as the exact critical point of
+    the model (`critical: true`), or to be tuned."""
 
     temperatures: tuple[float, ...] | None = Field(None, strict=False)
     betas: tuple[float, ...] | None = Field(None, strict=False)
@@ -303,9 +303,7 @@ class Campaign(Spec):
                 yield (f"ensembles.{group}.chains: {spec.chains} chains; errors over fewer than {FewChains} chains "
                        "are themselves uncertain by more than 25 %")  # fmt: skip
 
-    def _ensemble(
-        self, group: str, spec: EnsembleSpec, size: int, ladders: Mapping[str, Sequence[float]]
-    ) -> Ensemble:
+    def _ensemble(self, group: str, spec: EnsembleSpec, size: int, ladders: Mapping[str, Sequence[float]]) -> Ensemble:
         lattice = self.lattice_of(size)
         betas = tuple(ladders.get(f"{group}-L{size}", ())) or spec.ladder.resolve(self.physics, lattice)
         slots = spec.ladder.tune.slots if spec.ladder.tune else len(betas)
@@ -347,7 +345,9 @@ class Campaign(Spec):
             yield f"{where}.exchange: expected at least 2 temperatures to exchange between, found {slots}"
 
     def _flow_problems(self, where: str, flow: FlowSpec, spec: EnsembleSpec) -> Iterator[str]:
-        slots = spec.ladder.tune.slots if spec.ladder.tune else len(spec.ladder.temperatures or spec.ladder.betas or [0])
+        slots = (
+            spec.ladder.tune.slots if spec.ladder.tune else len(spec.ladder.temperatures or spec.ladder.betas or [0])
+        )
         if slots != 1:
             yield f"{where}.ensemble: expected an ensemble at one temperature, found {slots}"
         for size in spec.sizes:

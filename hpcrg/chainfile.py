@@ -104,5 +104,7 @@ class ChainFile:
                 file.unlink()
         missing = [name for name in named if not (self.directory / name).is_file()]
         if missing:
-            raise CorruptFile(f"{self.directory}: expected the segment {missing[0]} that its checkpoint names, found none")
+            raise CorruptFile(
+                f"{self.directory}: expected the segment {missing[0]} that its checkpoint names, found none"
+            )
         return contents

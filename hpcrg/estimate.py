@@ -114,9 +114,7 @@ def format_error(value: float, error: float) -> str:
     return f"{value:.{digits}f}({shown})" if error < 1 else f"{value:.{digits}f}({error:.{digits}f})"
 
 
-def derive(
-    f: Callable[..., float], *inputs: tuple[float, Replicas]
-) -> tuple[float, dict[str, NDArray[np.float64]]]:
+def derive(f: Callable[..., float], *inputs: tuple[float, Replicas]) -> tuple[float, dict[str, NDArray[np.float64]]]:
     """f of several (value, replicas), with the replicas that keep their covariance.
 
     Inputs that share a source must have equally many replicas of it, over the same blocks.

@@ -88,11 +88,13 @@ def load(path: Path) -> FigureData:
     if raw.get("schema") != SCHEMA:
         raise CorruptFile(expected(f"{path}: schema", SCHEMA, raw.get("schema")))
     figures = [
-        Figure(**{
-            **f,
-            "curves": [Curve(**c) for c in f["curves"]],
-            "reference": Mark(**f["reference"]) if f["reference"] else None,
-        })
+        Figure(
+            **{
+                **f,
+                "curves": [Curve(**c) for c in f["curves"]],
+                "reference": Mark(**f["reference"]) if f["reference"] else None,
+            }
+        )
         for f in raw["figures"]
     ]
     return FigureData(figures, [Note(**n) for n in raw["notes"]], [Table(**t) for t in raw["tables"]])

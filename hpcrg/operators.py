@@ -110,9 +110,7 @@ def require_distinct(table: Table, shape: tuple[int, ...]) -> None:
         if len(forms[0]) < size or any(seen.get(form, name) != name for form in forms):
             other = seen.get(forms[0], "itself")
             advice = "take fewer levels, a larger lattice or fewer operators"
-            raise InputError(
-                f"{where}: expected operators that differ, found {name} folded onto {other}; {advice}"
-            )
+            raise InputError(f"{where}: expected operators that differ, found {name} folded onto {other}; {advice}")
         seen |= dict.fromkeys(forms, name)
 
 

@@ -1,4 +1,4 @@
-"""What a campaign will cost: spin updates, core-hours, memory and disk of every ensemble, from kernels timed on this host.
+"""What a campaign will cost: spin updates, core-hours, memory and disk of every ensemble, from timed kernels.
 
 Timings are cached per host, model, lattice dimension and update, and measured on about 4096 sites; `refresh` measures
 them anew. Disk is a bound without compression for series and the packed size for configurations.

@@ -120,7 +120,9 @@ def _update(kernels: Kernels, state: ChainState, betas: NDArray[np.float64]) -> 
 def state_hash(state: ChainState, comm: Comm) -> int:
     """64 bits of the sha256 of all walkers' configurations, random states and slots."""
     local = [hashlib.sha256(s.tobytes() + r.tobytes()).digest() for s, r in zip(state.spins, state.rng, strict=True)]
-    digests = comm.allgather(np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32), len(state.slot_of))
+    digests = comm.allgather(
+        np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32), len(state.slot_of)
+    )
     whole = hashlib.sha256(digests.tobytes() + state.slot_of.astype("<i8").tobytes()).digest()
     return int.from_bytes(whole[:8], "little")
 
@@ -197,9 +199,7 @@ class Limits:
     stop: Callable[[], bool] = lambda: False
 
 
-def sample_chain(
-    kernels: Kernels, chain: int, directory: Path, comm: Comm, limits: Limits, progress: Progress
-) -> None:
+def sample_chain(kernels: Kernels, chain: int, directory: Path, comm: Comm, limits: Limits, progress: Progress) -> None:
     """Bring one chain to the ensemble's draws, from its checkpoint if there is one.
 
     Raises Interrupted after a commit when `limits.stop` says so, CorruptFile when the checkpoint is altered.
@@ -260,9 +260,7 @@ def _commit(
     return segments
 
 
-def sample(
-    ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Limits, progress: Progress
-) -> None:
+def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Limits, progress: Progress) -> None:
     """Sample every chain of an ensemble and assemble its bank at `output`. Segments and checkpoints live under
     `state`; a bank refers to them. Collective over `comm`."""
     e = ensemble

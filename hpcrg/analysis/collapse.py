@@ -151,9 +151,7 @@ def fit(data: Sequence[Data], guess: float | None = None, omega: float = OMEGA) 
         raise ValueError("collapse: expected at least 2 sizes, found 1")
     control = np.concatenate([d.control for d in data])
     low, high = float(control.min()), float(control.max())
-    problem = _Problem(
-        data, 0.5 * (low + high), 0.5 * (high - low), float(np.exp(np.log(sizes).mean())), omega
-    )
+    problem = _Problem(data, 0.5 * (low + high), 0.5 * (high - low), float(np.exp(np.log(sizes).mean())), omega)
     p = _search(problem, guess)
     return _assess(problem, p)
 

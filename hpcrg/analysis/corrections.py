@@ -47,9 +47,7 @@ class Weights:
     freedom: int
 
 
-def weights(
-    statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float
-) -> Weights:
+def weights(statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float) -> Weights:
     """The weights for data ordered [observable, size]; `statistical` is their covariance, `scales`
     [observable] the natural magnitude of each observable's correction."""
     f = (np.asarray(sizes, dtype=np.float64) / REFERENCE) ** -omega

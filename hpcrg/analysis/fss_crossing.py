@@ -35,9 +35,7 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
     """T_c, nu, beta/nu and gamma/nu from crossings. Raises InputError when the curves do not cross."""
     fits = {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
     best = fits[OMEGA]
-    parts = _parts(
-        lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, best.value), lambda beta: 1.0 / beta
-    )
+    parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, best.value), lambda beta: 1.0 / beta)
     shift = best.value**2 * math.hypot(*parts.values())
     beta = best.rows
 
@@ -87,9 +85,7 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
     d = sums[0].dimension
     return [
         make("T_c", best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
-        exponent(
-            "nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES
-        ),
+        exponent("nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES),
         exponent(
             "beta/nu",
             lambda x, w: crossing.exponent(lines, "abs_m", x, w),

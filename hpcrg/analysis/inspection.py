@@ -29,11 +29,11 @@ def inspect_banks(paths: Sequence[Path]) -> FigureData:
                 acceptance_curves.append(Curve(bank.label, middle.tolist(), acceptance.tolist()))
     figures = [Figure("autocorrelation", "Integrated autocorrelation time of the energy", "temperature T (J/k_B)",
                       "tau_int (measurements)", tau_curves,
-                      "In units of the rounds between measurements; tau = 1/2 for independent measurements.")]  # fmt: skip
+                      "In units of the measurement spacing; tau = 1/2 for independent measurements.")]  # fmt: skip
     if acceptance_curves:
         figures.append(Figure("exchange", "Exchange acceptance of neighbouring temperatures", "temperature T (J/k_B)",
                               "accepted / attempted", acceptance_curves,
-                              "Non-reversible even-odd exchange; low values are bottlenecks of the ladder."))  # fmt: skip
+                              "Non-reversible even-odd exchange; low values are bottlenecks."))  # fmt: skip
     return FigureData(figures, [], tables)
 
 
@@ -70,7 +70,9 @@ def _table(bank: Bank, acceptance: NDArray[np.float64], tau: NDArray[np.float64]
     rows = []
     for s, temperature in enumerate(bank.temperatures):
         exchange = f"{acceptance[s]:.3f}" if s < bank.slots - 1 else "-"
-        rows.append([str(s), f"{temperature:.6g}", f"{bank.betas[s]:.8g}", exchange, f"{tau[s, 0]:.2f}", f"{tau[s, 1]:.2f}"])
+        rows.append(
+            [str(s), f"{temperature:.6g}", f"{bank.betas[s]:.8g}", exchange, f"{tau[s, 0]:.2f}", f"{tau[s, 1]:.2f}"]
+        )
     title = (f"{bank.label}: {bank.model.name} {'x'.join(map(str, bank.lattice.shape))}, id {bank.id}, "
              f"{bank.chains} chains, {bank.draws} draws, {bank.measurements} measurements")  # fmt: skip
     if bank.slots > 1:

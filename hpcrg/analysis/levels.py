@@ -58,9 +58,7 @@ class Gather:
     ranges: tuple[tuple[int, int], ...]
     bin_length: int
 
-    def __call__(
-        self, sums: ChainSums, bank: Bank, chain: int, slot: int, start: int, stop: int
-    ) -> ChainSums:
+    def __call__(self, sums: ChainSums, bank: Bank, chain: int, slot: int, start: int, stop: int) -> ChainSums:
         """Add the measurements [start, stop)."""
         energy = bank.series("energy", chain, slot, start, stop).astype(np.int64)
         order2 = bank.model.order2(bank.series("order", chain, slot, start, stop), bank.lattice.volume)

@@ -70,9 +70,7 @@ class BlockSpins:
             spins = self.scheme.coarsen(model, spins, ties)
             values.append((sums.even(spins, even), sums.odd(spins, odd)))
         bounds = [sums.largest(table, bank.lattice.volume) for table in (even, odd)]
-        return flow + Flow(
-            moments_of([v[0] for v in values], bounds[0]), moments_of([v[1] for v in values], bounds[1])
-        )
+        return flow + Flow(moments_of([v[0] for v in values], bounds[0]), moments_of([v[1] for v in values], bounds[1]))
 
 
 @dataclass(frozen=True)
@@ -105,15 +103,11 @@ def subject_of(path: Path, spec: FlowSpec) -> Subject:
                         bank.chains, bank.draws)  # fmt: skip
         slots = bank.slots
     if slots != 1:
-        raise InputError(
-            expected(f"{path}: temperatures", "exactly 1 for Monte Carlo renormalisation", slots)
-        )
+        raise InputError(expected(f"{path}: temperatures", "exactly 1 for Monte Carlo renormalisation", slots))
     if found.chains * spec.blocks < 2:
         raise InputError(expected(f"{path}: chains x blocks", "at least 2 for a jackknife error", 1))
     if spec.blocks > found.draws:
-        raise InputError(
-            expected(f"{path}: blocks", f"1 to {found.draws} (the draws of a chain)", spec.blocks)
-        )
+        raise InputError(expected(f"{path}: blocks", f"1 to {found.draws} (the draws of a chain)", spec.blocks))
     for extent in found.lattice.shape:
         if extent % spec.factor**spec.levels:
             wanted = f"a size that {spec.factor}^{spec.levels} = {spec.factor**spec.levels} divides"
@@ -142,9 +136,7 @@ def measure(subject: Subject, spec: FlowSpec, compute: Compute, chunk: int) -> t
     key = int(key_of(0, Purpose.TIES, *id_words(subject.id)))
     step = BlockSpins(SCHEMES[spec.scheme](spec.factor), spec.levels, spec.even, spec.odd, key)
     components = subject.model.components
-    nothing = Flow(
-        no_moments(spec.levels, len(spec.even), 1), no_moments(spec.levels, len(spec.odd), components)
-    )
+    nothing = Flow(no_moments(spec.levels, len(spec.even), 1), no_moments(spec.levels, len(spec.odd), components))
     units = partition(subject.chains, 1, subject.draws, spec.blocks)
     draws = max(1, chunk // subject.lattice.volume)
     found = evaluate(subject.path, units, step, nothing, draws, compute)

@@ -66,9 +66,7 @@ def figures(
     mark = Mark(f"{quantity} = {reference.value:.6g}", y=reference.value) if reference else None
     xlevel = "block-spin step"
     by_level = [
-        _curve(
-            f"{n + 1} operator{'s' if n else ''}", range(1, levels + 1), found.value[:, n], found.error[:, n]
-        )
+        _curve(f"{n + 1} operator{'s' if n else ''}", range(1, levels + 1), found.value[:, n], found.error[:, n])
         for n in range(operators)
     ]
     by_operators = [
@@ -76,8 +74,7 @@ def figures(
         for level, step in enumerate(steps)
     ]
     spectrum = [
-        _curve(f"eigenvalue {i + 1}", range(1, levels + 1), found.spectrum[:, i], None)
-        for i in range(operators)
+        _curve(f"eigenvalue {i + 1}", range(1, levels + 1), found.spectrum[:, i], None) for i in range(operators)
     ]
     name = NAMES[quantity]
     return [

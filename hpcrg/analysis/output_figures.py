@@ -54,13 +54,9 @@ def _outputs(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None
     curves = []
     for s in sizes:
         label, line = f"L = {s.size}", s.curves
-        curves.append(
-            Curve(label, s.temperatures.tolist(), s.outputs[key].tolist(), s.errors[key].tolist(), "points")
-        )
+        curves.append(Curve(label, s.temperatures.tolist(), s.outputs[key].tolist(), s.errors[key].tolist(), "points"))
         line = s.curves
-        curves.append(
-            Curve(label, (1.0 / line.beta[::-4]).tolist(), line.values[key][0, ::-4].tolist(), None, "line")
-        )
+        curves.append(Curve(label, (1.0 / line.beta[::-4]).tolist(), line.values[key][0, ::-4].tolist(), None, "line"))
     caption = (
         "Chains that the network never saw. Errors over blocks of chains and over training seeds. Lines: "
         "reweighted by energy between the temperatures whose histograms overlap."
@@ -69,9 +65,7 @@ def _outputs(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None
     return Figure(f"{name}-output-{key}", title, TEMPERATURE, OUTPUTS[key], curves, caption, reference=mark)
 
 
-def _halves(
-    name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], t_c: Reference | None
-) -> Figure:
+def _halves(name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], t_c: Reference | None) -> Figure:
     curves = []
     for s in scaled:
         x = [1.0 / c.size for c in sizes]

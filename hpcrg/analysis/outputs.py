@@ -12,10 +12,10 @@ P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a
 statistical error is over blocks of chains; the spread over training seeds (one standard deviation of what
 another network would give, not divided by their number) is the part `seed`; the prior's share is `size`; half
 the spread over lambda, and half the excess of the difference between the extrapolation and a collapse of the
-curves P_L, is `ansatz`. Labels far from the transition do not say at which order in between a network should change
-its mind: `threshold` is the change of T_c for one standard deviation of a decision that lies anywhere in the middle half of
-the gap, in log-odds, between the two labelled classes. Carrasquilla and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104,
-044104 (2021).
+curves P_L, is `ansatz`. Labels far from the transition do not say at which order in between a network
+should change its mind: `threshold` is the change of T_c for one standard deviation of a decision that lies
+anywhere in the middle half of the gap, in log-odds, between the two labelled classes. Carrasquilla and Melko,
+Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 (2021).
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     _checked(path, blocks)
     known = references(blocks[0])
     shifted = tuple(_moved(key, decision) for key in METHODS for decision in DECISIONS)
-    sizes = [size_curves(_with_moved_decisions(b, spec.cold, spec.hot), spec.blocks, (*METHODS, *shifted)) for b in blocks]
+    sizes = [
+        size_curves(_with_moved_decisions(b, spec.cold, spec.hot), spec.blocks, (*METHODS, *shifted)) for b in blocks
+    ]
     notes: list[Note] = []
     scaled: list[Scaled] = []
     for key, method in METHODS.items():
@@ -153,17 +155,13 @@ def _classifier(
         t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
     t_parts["threshold"] = _threshold(sizes, key, power)
     estimates = [
-        _estimate(
-            "T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}
-        ),
+        _estimate("T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}),
         _estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
     ]
     return Scaled(key, method, halves, fit, estimates)
 
 
-def _extrapolated(
-    sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float
-) -> tuple[Number, dict[str, float]]:
+def _extrapolated(sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float) -> tuple[Number, dict[str, float]]:
     """T_c by least squares of t_half(L) = T_c + a L^-lambda with the prior |a| of order t_half."""
     rows, own = _rows(sizes, [h.t for h in halves])
     spread = np.array([h.t_spread for h in halves])
@@ -211,10 +209,7 @@ def _rows(sizes: Sequence[SizeCurves], each: Sequence[Array]) -> tuple[Array, Ar
     table = crossing.row_table([s.curves for s in sizes])
     rows = np.array([values[row] for values, row in zip(each, table, strict=True)])
     n = np.array([len(v) - 1 for v in each])
-    errors = [
-        math.sqrt((k - 1) / k * float(np.sum((v[1:] - v[1:].mean()) ** 2)))
-        for v, k in zip(each, n, strict=True)
-    ]
+    errors = [math.sqrt((k - 1) / k * float(np.sum((v[1:] - v[1:].mean()) ** 2))) for v, k in zip(each, n, strict=True)]
     return rows, np.array(errors)
 
 
@@ -228,8 +223,7 @@ def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collap
     if min(len(p.value) for p in points) < 3:
         return None
     size, control, value, error = (
-        np.concatenate(part)
-        for part in zip(*((p.size, p.control, p.value, p.error) for p in points), strict=True)
+        np.concatenate(part) for part in zip(*((p.size, p.control, p.value, p.error) for p in points), strict=True)
     )
     joined = gp.Data(key, size, control, value, error)
     inside = float(np.clip(guess, joined.control.min(), joined.control.max()))

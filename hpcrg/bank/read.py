@@ -108,9 +108,7 @@ class Bank:
         stored = self._read("spins", chain, slot, start, min(stop, self.draws))
         return decode(self.model, self.lattice, stored)
 
-    def series(
-        self, name: str, chain: int, slot: int, start: int = 0, stop: int | None = None
-    ) -> NDArray[Any]:
+    def series(self, name: str, chain: int, slot: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """One series, [measurement], or [measurement, component] for the order parameter."""
         values = self._read(name, chain, slot, start, self.measurements if stop is None else stop)
         return values[:, None] if name == "order" and values.ndim == 1 else values
@@ -182,7 +180,7 @@ def check_integrity(path: Path) -> Iterator[str]:
         for chain, segments in enumerate(bank.segments()):
             for s in segments:
                 if sha256(path.parent / s["file"]) != s["sha256"]:
-                    yield f"{s['file']}: expected the sha256 written at sampling, found another; chain {chain} is altered"
+                    yield f"{s['file']}: expected the sha256 written at sampling, found another (chain {chain})"
         for name in ("spins", *bank.series_names):
             for chain in range(bank.chains):
                 for slot in range(bank.slots):

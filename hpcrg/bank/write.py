@@ -208,9 +208,7 @@ def _copy(data: h5py.Dataset, target: h5py.File, name: str) -> None:
             copied.make_scale(name)
     else:
         chunks = (1, *chunk_shape(data.shape[3:], data.shape[2], data.dtype.itemsize))
-        copied = target.create_dataset(
-            name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS
-        )
+        copied = target.create_dataset(name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS)
         rows = max(chunks[2], (64 << 20) // max(1, data.dtype.itemsize * int(np.prod(data.shape[3:], dtype=np.int64))))
         for chain in range(data.shape[0]):
             for slot in range(data.shape[1]):

@@ -78,9 +78,7 @@ def make_client(
         try:
             client = stack.enter_context(connect(cluster))
         except (OSError, ValueError) as error:
-            raise InputError(
-                expected("scheduler", "the address of a running Dask scheduler", scheduler)
-            ) from error
+            raise InputError(expected("scheduler", "the address of a running Dask scheduler", scheduler)) from error
         logger.info("dask dashboard: %s", client.dashboard_link)
         yield client
 

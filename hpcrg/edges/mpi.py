@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from hpcrg.comm import Comm, share
 from hpcrg.errors import InputError
 
-
 KINDS = {"i8": MPI.INT64_T, "u1": MPI.UINT8_T, "f8": MPI.DOUBLE}
 
 

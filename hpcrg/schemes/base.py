@@ -54,8 +54,6 @@ def tie_keys(key: np.uint64, chain: int, slot: int, start: int, draws: int, leve
 
 
 @kernel("(uint64, int64, int64, int64, int64, uint64[::1])")
-def _fill_keys(
-    key: np.uint64, chain: int, slot: int, start: int, level: int, keys: NDArray[np.uint64]
-) -> None:
+def _fill_keys(key: np.uint64, chain: int, slot: int, start: int, level: int, keys: NDArray[np.uint64]) -> None:
     for i in range(keys.size):
         keys[i] = hash64(key, chain, slot, start + i, level)  # type: ignore[arg-type]

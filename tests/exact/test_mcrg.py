@@ -48,9 +48,7 @@ def test_decimation_of_the_chain_is_exact_at_every_level(small, tmp_path):
     ensemble = small(size=32, lattice=chain, betas=(0.9,), chains=4, draws=8000, exchange=False)
     spins = ring(0.9, 32000, 32, np.random.default_rng(21)).reshape(4, 1, 8000, 32)
     write_bank(tmp_path / "bank.h5", ensemble, spins, {})
-    even, odd = flow(
-        tmp_path / "bank.h5", scheme="decimation", levels=2, even=("nn",), odd=("magnetisation",)
-    )
+    even, odd = flow(tmp_path / "bank.h5", scheme="decimation", levels=2, even=("nn",), odd=("magnetisation",))
     K = np.array([0.9, np.arctanh(np.tanh(0.9) ** 2)])
     assert pulls(even, np.log2(np.tanh(2 * K))).max() < 5
     assert pulls(odd, np.log2(1 + np.tanh(2 * K))).max() < 5

@@ -105,7 +105,10 @@ def test_ladders_are_sorted_coldest_first_and_may_be_betas():
 
 def test_the_id_is_that_of_the_physics_only():
     good = parse(GOOD, "c").ensemble("scan-L8")
-    assert parse(GOOD.replace("draws: 10}\n  crit", "draws: 99, chains: 9}\n  crit"), "c").ensemble("scan-L8").id == good.id
+    assert (
+        parse(GOOD.replace("draws: 10}\n  crit", "draws: 99, chains: 9}\n  crit"), "c").ensemble("scan-L8").id
+        == good.id
+    )
     assert parse(GOOD.replace("scan", "sweep"), "c").ensemble("sweep-L8").id == good.id
     for old, new in (("seed: 7", "seed: 8"), ("2.4", "2.41"), ("swendsen_wang", "metropolis")):
         assert parse(GOOD.replace(old, new), "c").ensemble("scan-L8").id != good.id

@@ -51,7 +51,7 @@ def test_independent_sources_add_in_quadrature():
 
 
 def test_derive_refuses_different_blocks_of_one_source():
-    with pytest.raises(ValueError, match="expected '?8 blocks"):
+    with pytest.raises(ValueError, match="8 blocks"):
         derive(lambda a, b: a + b, (0.0, {"e": np.zeros(8)}), (0.0, {"e": np.zeros(9)}))
 
 

@@ -74,9 +74,7 @@ def test_ties_belong_to_the_ensemble(make_bank, monkeypatch):
     """The broken twin of the tests above: ties counted from the start of the chunk depend on the chunks."""
     path = make_bank()
     honest = mcrg.tie_keys
-    monkeypatch.setattr(
-        mcrg, "tie_keys", lambda key, c, s, start, n, level: honest(key, c, s, 0, n, level)
-    )
+    monkeypatch.setattr(mcrg, "tie_keys", lambda key, c, s, start, n, level: honest(key, c, s, 0, n, level))
     split = as_text(mcrg.run([path], "flow", settings(), compute_here, 7 * 256))
     assert split != as_text(mcrg.run([path], "flow", settings(), compute_here, MIB))
 

@@ -19,7 +19,9 @@ def run(ensemble, directory, limits=None):
 
 def contents(path):
     with h5py.File(path) as file:
-        return {k: v[()] for k, v in file.items()}, {k: file.attrs[k] for k in ("id", "ensemble", "seed", "kernel_version")}
+        return {k: v[()] for k, v in file.items()}, {
+            k: file.attrs[k] for k in ("id", "ensemble", "seed", "kernel_version")
+        }
 
 
 def same(a, b):

@@ -25,7 +25,7 @@ ensembles:
 scale: {fss: {ensemble: scan}}
 flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 2, epochs: 3}}
-"""  # noqa: E501
+"""
 
 
 def snakemake(place, *arguments, check=True):
@@ -33,7 +33,9 @@ def snakemake(place, *arguments, check=True):
     command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(place),
                "--workflow-profile", str(ROOT / "cluster/profiles/local"), "--config", "campaign=c.yaml"]  # fmt: skip
     environment = os.environ | {"PATH": "/usr/bin:/bin", "HYDRA_IFACE": "lo"}
-    return subprocess.run([*command, *arguments], cwd=place, env=environment, check=check, capture_output=True, text=True)
+    return subprocess.run(
+        [*command, *arguments], cwd=place, env=environment, check=check, capture_output=True, text=True
+    )
 
 
 def jobs(run):
@@ -63,7 +65,7 @@ def test_from_one_file_to_the_report(place):
     assert abs(crossing["pull"]) < 5
     page = (place / "results/small/report.html").read_text()
     assert "fss/crossing" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
 
 
 def test_a_second_run_runs_nothing(place):
@@ -109,7 +111,10 @@ def test_environment_files_are_in_step():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *(d for k, v in project["optional-dependencies"].items() if k != "all" for d in v)]
+    asked = [
+        *project["dependencies"],
+        *(d for k, v in project["optional-dependencies"].items() if k != "all" for d in v),
+    ]
     for requirement in asked:
         name = requirement.split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip().lower()
         assert name in names, name
