@@ -72,22 +72,20 @@ def test_equal_on_any_number_of_ranks(ranks, alone, tmp_path):
 def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_path):
     campaign, _ = alone
     longer = tmp_path / "c.yaml"
-    longer.write_text(campaign.read_text().replace("draws: 600", "draws: 6000"))
+    longer.write_text(campaign.read_text().replace("draws: 600", "draws: 60000"))
     once = tmp_path / "once"
     once.mkdir()
     subprocess.run(command(longer, once, 2), check=True, env=environment())
     chance, kills, ranks = random.Random(4), 0, [1, 2, 3, 4]
     while kills < 10:
         run = subprocess.Popen(command(longer, tmp_path, ranks[kills % 4]), env=environment(), start_new_session=True)
-        time.sleep(chance.uniform(1.0, 5.0))
-        if run.poll() is not None:
-            break
+        time.sleep(chance.uniform(1.2, 3.0))
+        assert run.poll() is None, "the run ended before it could be killed"
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         subprocess.run(["pkill", "-9", "-f", str(tmp_path / "state")], check=False)
         kills += 1
-    subprocess.run(command(longer, tmp_path, 3), check=True, env=environment())
-    assert kills >= 5
+    subprocess.run(command(longer, tmp_path, 2), check=True, env=environment())
     assert_same(datasets(tmp_path / "bank.h5"), datasets(once / "bank.h5"))
 
 
