@@ -54,7 +54,7 @@ def main(seed=1):
                     print(
                         f"L = {size:2} {update:14} {how:10} {value:.6f} +- {error:.6f} exact {exact:.6f} pull {pull:+.2f}",
                         flush=True,
-                    )  # noqa: E501
+                    )
     print(f"largest pull {largest:.2f}")
 
 
