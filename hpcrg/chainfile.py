@@ -98,7 +98,9 @@ class ChainFile:
     def _recover(self) -> Contents | None:
         self.directory.mkdir(parents=True, exist_ok=True)
         contents = self.contents() if self.path.exists() else None
-        named = {s.name for s in contents.segments} if contents else set()
+        if contents is None:  # segments without a checkpoint may be all that is left of a bank: they stay
+            return None
+        named = {s.name for s in contents.segments}
         for file in self.directory.iterdir():
             if file.name != self.path.name and file.name not in named:
                 file.unlink()

@@ -86,7 +86,7 @@ def sample(
     from hpcrg.edges.sampling import run_sampling
     from hpcrg.tuning import read_ladder
 
-    betas = read_ladder(ladder) if ladder else None
+    betas = read_ladder(ladder, ensemble) if ladder else None
     wanted = load(campaign).ensemble(ensemble, betas)
     run_sampling(wanted, output, state, ranks, time_limit, interval)
 

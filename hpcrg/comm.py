@@ -38,6 +38,10 @@ class Comm(Protocol):
         """Rank 0's value on every rank."""
         ...
 
+    def abort(self, status: int) -> None:
+        """End every rank at once with this exit status, whatever they wait for."""
+        ...
+
 
 class Alone:
     """A group of one rank; needs no MPI."""
@@ -60,6 +64,10 @@ class Alone:
     def bcast(self, value: Any) -> Any:
         """The value."""
         return value
+
+    def abort(self, status: int) -> None:
+        """End this process."""
+        raise SystemExit(status)
 
 
 def share(items: int, size: int, rank: int) -> range:

@@ -106,12 +106,17 @@ class Ensemble:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def request(self) -> str:
-        """Everything as canonical JSON: what a workflow engine compares to decide on a rerun."""
-        return json.dumps(asdict(self), sort_keys=True, default=list)
+        """Everything as canonical JSON, with the version of the kernels: what a workflow engine compares to decide on a
+        rerun."""
+        return json.dumps(asdict(self) | {"version": self.version}, sort_keys=True, default=list)
 
 
-def from_json(text: str) -> Ensemble:
-    """The ensemble that `request` wrote."""
+def from_json(text: str, identifier: str, version: str) -> Ensemble:
+    """The ensemble that `request` wrote, with the id and the kernel version that it had then: a later version of the
+    kernels makes other ensembles and does not change what an old one is."""
     raw = json.loads(text)
+    raw.pop("version", None)
     updates = tuple(UpdateCall(**u) for u in raw.pop("updates"))
-    return Ensemble(**raw | {"updates": updates, "betas": tuple(raw["betas"])})
+    ensemble = Ensemble(**raw | {"updates": updates, "betas": tuple(raw["betas"])})
+    vars(ensemble).update(id=identifier, version=version)
+    return ensemble

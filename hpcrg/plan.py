@@ -25,9 +25,12 @@ from hpcrg.jit import cache_directory
 from hpcrg.lattice import LATTICES
 from hpcrg.observables import initial
 from hpcrg.rng import Purpose, stream
+from hpcrg.sampler import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
 from hpcrg.updates import UPDATES
 
 SITES = 4096
+MEASURING = 1.6  # nanoseconds a site
+PROCESS_BYTES = 200e6  # an interpreter with numba and HDF5
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,15 @@ def cost(campaign: Campaign, ensemble: Ensemble, timings: Mapping[str, float], s
     """The cost of one ensemble of `slots` temperatures."""
     e = ensemble
     passes = e.geometry.volume * slots * e.chains * e.rounds
-    sweeps = {_key(campaign, u.type): u.repeat for u in e.updates}
-    seconds = passes * (sum(timings[k] * n for k, n in sweeps.items()) + 1.5) * 1e-9
+    sweeps = [(_key(campaign, u.type), u.repeat) for u in e.updates]
+    seconds = passes * (sum(timings[key] * repeat for key, repeat in sweeps) + MEASURING) * 1e-9
     stored = int(np.prod(stored_shape(e.physics, e.geometry), dtype=np.int64))
     row = sum(c.component * np.dtype(c.dtype).itemsize for c in columns(e.physics, update_series(e)).values())
     disk = e.chains * slots * (e.draws * stored + e.measurements * row)
-    memory = 250e6 + slots * e.geometry.volume * 9 + 64e6
-    return Cost(e, float(passes * sum(sweeps.values())), seconds / 3600, memory, float(disk))
+    table = 8 * e.geometry.dimension * e.geometry.volume
+    buffers = 3 * (SEGMENT_BYTES + slots * min(SEGMENT_MEASUREMENTS, e.measurements) * row)
+    memory = PROCESS_BYTES + slots * e.geometry.volume + table + buffers
+    return Cost(e, float(passes * sum(n for _, n in sweeps)), seconds / 3600, memory, float(disk))
 
 
 def costs(campaign: Campaign, refresh: bool = False) -> list[Cost]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -192,8 +192,9 @@ def _reorder(by_walker: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Limits:
-    """When to commit and when to stop: `interval` seconds bounds the work that a kill can lose; `stop` says that a
-    signal or the time limit asks for the end."""
+    """When to commit and when to stop. A chain is committed at the first draw after `interval` seconds, so a kill loses
+    that and at most the rounds between two draws; `stop` says that a signal or the time limit asks for the end, and is
+    heard when any rank of a group hears it (signals must reach every group)."""
 
     interval: float = 30.0
     stop: Callable[[], bool] = lambda: False
@@ -215,7 +216,8 @@ def sample_chain(kernels: Kernels, chain: int, directory: Path, comm: Comm, limi
     for boundary in _boundaries(e, state.round):
         _run_to(boundary, kernels, key, state, comm, walkers, buffer)
         full = buffer.draws == buffer.capacity or boundary == e.rounds
-        asked, late = comm.bcast((limits.stop(), time.monotonic() - committed > limits.interval))
+        asked = bool(comm.allgather(np.array([limits.stop()], np.int64), comm.size).any())
+        late = comm.bcast(time.monotonic() - committed > limits.interval)
         progress(chain, state.round, e.rounds)
         if full or late or asked:
             segments = _commit(record, state, segments, buffer, done, comm)
@@ -244,6 +246,7 @@ def _run_to(
         since = state.round - e.thermalise
         if since > 0 and since % e.measure == 0:
             buffer.measurement(done, state)
+        if since <= 0 or since % e.measure == 0:
             state.attempted, state.accepted = np.zeros_like(state.attempted), np.zeros_like(state.accepted)
         if since > 0 and since % e.keep == 0:
             buffer.draw(state)
@@ -293,13 +296,13 @@ def chain_directory(state: Path, ensemble: Ensemble, chain: int) -> Path:
 
 def _compile_once(ensemble: Ensemble, comm: Comm) -> Kernels:
     """The kernels, compiled on rank 0 first: the other ranks then load its work from the cache and none races."""
-    kernels = Kernels(ensemble)
+    tiny = Kernels(replace(ensemble, size=4, chains=1))
     if comm.rank == 0:
-        _first_round(kernels)
+        _first_round(tiny)
     comm.bcast(None)
     if comm.rank != 0:
-        _first_round(kernels)
-    return kernels
+        _first_round(tiny)
+    return Kernels(ensemble)
 
 
 def _first_round(kernels: Kernels) -> None:

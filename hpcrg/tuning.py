@@ -64,9 +64,13 @@ def pilot_rejection(trial: Ensemble, spec: TuneSpec, iteration: int) -> NDArray[
     return 1.0 - accepted[:-1] / tried[:-1]
 
 
-def read_ladder(path: Path) -> list[float]:
-    """The betas of a tuned ladder, coldest first."""
-    record = json.loads(path.read_text())
-    if record.get("schema") != SCHEMA:
-        raise InputError(expected(f"{path}: schema", SCHEMA, record.get("schema")))
+def read_ladder(path: Path, label: str) -> list[float]:
+    """The betas of the tuned ladder of one ensemble, coldest first. Raises InputError for any other file."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a ladder that `hpcrg tune` wrote, found {error}") from None
+    found = (record.get("schema"), record.get("ensemble"))
+    if found != (SCHEMA, label):
+        raise InputError(expected(f"{path}: schema and ensemble", f"{SCHEMA} for {label}", found))
     return sorted((float(b) for b in record["betas"]), reverse=True)

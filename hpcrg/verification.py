@@ -9,6 +9,7 @@ from hpcrg.bank import open_bank
 from hpcrg.bank.read import check_integrity
 from hpcrg.errors import expected
 from hpcrg.sampler import replay
+from hpcrg.updates import kernel_version
 
 
 def faults(path: Path, replay_rounds: int = 0) -> Iterator[str]:
@@ -21,9 +22,10 @@ def faults(path: Path, replay_rounds: int = 0) -> Iterator[str]:
 
 def _replay_faults(path: Path, rounds: int) -> Iterator[str]:
     with open_bank(path) as bank:
-        stored, ensemble, made_by = bank.state_hashes(), bank.ensemble, str(bank.file.attrs["kernel_version"])
-    if made_by != ensemble.version:
-        yield expected("replay: kernels", ensemble.version, made_by) + "; only its own version can replay a bank"
+        stored, ensemble = bank.state_hashes(), bank.ensemble
+    here = kernel_version(ensemble.physics, [u.type for u in ensemble.updates])
+    if ensemble.version != here:
+        yield expected("replay: kernels", here, ensemble.version) + "; only its own version can replay a bank"
         return
     for chain in range(ensemble.chains):
         again = replay(ensemble, chain, min(rounds, ensemble.rounds))

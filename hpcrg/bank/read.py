@@ -1,7 +1,7 @@
 """Reading banks: lazily, with every silent failure of the file format turned into an error.
 
-HDF5 gives fill values, not an error, where the file behind a virtual dataset is missing; `open_bank` therefore
-checks that every segment is there with the right length before anything is read.
+HDF5 gives fill values, not an error, where the file behind a virtual dataset is missing or cannot be opened.
+`open_bank` therefore checks that every segment is there, and rows are read from the segments themselves.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,12 @@ class Bank:
 
     def spins(self, chain: int, slot: int, start: int, stop: int) -> NDArray[np.int8]:
         """Configurations [draw, *lattice] of one chain and slot."""
-        stored = self._read("spins", chain, slot, start, min(stop, self.draws))
+        stored = self.stored("spins", chain, slot, start, min(stop, self.draws))
         return decode(self.model, self.lattice, stored)
 
     def series(self, name: str, chain: int, slot: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """One series, [measurement], or [measurement, component] for the order parameter."""
-        values = self._read(name, chain, slot, start, self.measurements if stop is None else stop)
+        values = self.stored(name, chain, slot, start, self.measurements if stop is None else stop)
         return values[:, None] if name == "order" and values.ndim == 1 else values
 
     def at_draws(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
@@ -123,21 +123,44 @@ class Bank:
         table = zip(self.file["hashed_round"][()], self.file["state_hash"][()], strict=True)
         return {int(r): [int(v) for v in row] for r, row in table}
 
+    @cached_property
     def segments(self) -> list[list[dict[str, Any]]]:
         """The segments behind the bank, chain by chain; empty lists for a stand-alone bank."""
         found: list[list[dict[str, Any]]] = json.loads(self.file.attrs["segments"])
         return found
 
-    def _read(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+    def stored(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+        """Rows of any sampled dataset as they are stored. Raises InputError for an unknown name, CorruptFile for rows
+        that cannot be read or do not fit their checksum."""
         if name not in self.file:
             raise InputError(expected(f"{self.path}: series", f"one of {', '.join(self.series_names)}", name,
                                       self.series_names))  # fmt: skip
         try:
-            values: NDArray[Any] = self.file[name][chain, slot, start:stop]
-        except OSError as error:
+            return self._rows(name, chain, slot, start, stop)
+        except (OSError, KeyError, ValueError) as error:
             where = f"{self.path}: {name}, chain {chain}, slot {slot}, from {start} to {stop}"
             raise CorruptFile(f"{where}: expected data that fits its checksum, found {error}") from error
-        return values
+
+    def _rows(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+        """Rows straight from the segments, each opened for its own part: a virtual dataset would give fill values
+        where a segment cannot be opened."""
+        data = self.file[name]
+        if not data.is_virtual:
+            return np.asarray(data[chain, slot, start:stop])
+        step, parts = 1 if name == "spins" else self.keep // self.measure, []
+        for s in self.segments[chain]:
+            first, last = s["start"] * step, (s["start"] + s["draws"]) * step
+            if first < stop and last > start:
+                with h5py.File(self.path.parent / s["file"], "r") as file:
+                    _belongs(file, self.id, chain, s["start"])
+                    parts.append(file[name][slot, max(start, first) - first : min(stop, last) - first])
+        return np.concatenate(parts) if parts else np.empty((0, *data.shape[3:]), data.dtype)
+
+
+def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> None:
+    found = tuple(segment.attrs.get(key) for key in ("id", "chain", "start"))
+    if found != (identifier, chain, start):
+        raise ValueError(expected(segment.filename, f"ensemble {identifier}, chain {chain}, draw {start}", found))
 
 
 @contextmanager
@@ -154,14 +177,14 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
             raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
         if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
             raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
-        asked = ensembles.from_json(str(file.attrs["request"]))
-        bank = Bank(path, file, replace(asked))
+        a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
+        bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
         _segments_present(bank)
         yield bank
 
 
 def _segments_present(bank: Bank) -> None:
-    for chain, segments in enumerate(bank.segments()):
+    for chain, segments in enumerate(bank.segments):
         reach = 0
         for s in segments:
             if not (bank.path.parent / s["file"]).is_file():
@@ -177,7 +200,7 @@ def check_integrity(path: Path) -> Iterator[str]:
     """Every fault found in a bank: segment checksums, and every chunk of a stand-alone bank read through its
     checksum."""
     with open_bank(path) as bank:
-        for chain, segments in enumerate(bank.segments()):
+        for chain, segments in enumerate(bank.segments):
             for s in segments:
                 if sha256(path.parent / s["file"]) != s["sha256"]:
                     yield f"{s['file']}: expected the sha256 written at sampling, found another (chain {chain})"
@@ -191,6 +214,6 @@ def _readable(bank: Bank, name: str, chain: int, slot: int) -> Iterator[str]:
     length = bank.draws if name == "spins" else bank.measurements
     try:
         for start in range(0, length, 4096):
-            bank._read(name, chain, slot, start, min(start + 4096, length))
+            bank.stored(name, chain, slot, start, min(start + 4096, length))
     except CorruptFile as error:
         yield str(error)

@@ -180,38 +180,3 @@ def _solid(file: h5py.File, name: str, values: NDArray[Any], axes: Sequence[str]
     data = file.create_dataset(name, data=values, chunks=chunks, shuffle=name != "spins", **FILTERS)
     data.attrs["long_name"] = long_name
     _label(data, axes)
-
-
-def export(bank: Path, output: Path) -> None:
-    """Copy a bank with its segments into one stand-alone file, chain by chain and slot by slot."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(bank, "r") as source, h5py.File(temporary, "w") as target:
-            attributes = dict(source.attrs) | {"segments": json.dumps([[] for _ in range(int(source.attrs["chains"]))])}
-            target.attrs.update(attributes | {"digest": attribute_digest(attributes)})
-            for name, data in source.items():
-                _copy(data, target, name)
-            for name, data in source.items():
-                for axis, dim in enumerate(data.dims):
-                    if len(dim) and name != (label := dim[0].name.removeprefix("/")):
-                        target[name].dims[axis].attach_scale(target[label])
-        replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _copy(data: h5py.Dataset, target: h5py.File, name: str) -> None:
-    if not data.is_virtual:
-        copied = target.create_dataset(name, data=data[()])
-        if data.is_scale:
-            copied.make_scale(name)
-    else:
-        chunks = (1, *chunk_shape(data.shape[3:], data.shape[2], data.dtype.itemsize))
-        copied = target.create_dataset(name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS)
-        rows = max(chunks[2], (64 << 20) // max(1, data.dtype.itemsize * int(np.prod(data.shape[3:], dtype=np.int64))))
-        for chain in range(data.shape[0]):
-            for slot in range(data.shape[1]):
-                for start in range(0, data.shape[2], rows):
-                    copied[chain, slot, start : start + rows] = data[chain, slot, start : start + rows]
-    copied.attrs["long_name"] = data.attrs.get("long_name", "")

@@ -44,6 +44,10 @@ class Ranks:
         """Rank 0's value everywhere."""
         return self._comm.bcast(value, root=0)
 
+    def abort(self, status: int) -> None:
+        """End the whole world."""
+        MPI.COMM_WORLD.Abort(status)
+
 
 def world(expected_ranks: int | None) -> Ranks:
     """All ranks of this run. Raises InputError when there are not as many as the launcher was asked for: a launcher

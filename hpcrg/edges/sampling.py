@@ -7,9 +7,10 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,11 +19,12 @@ from hpcrg import __version__
 from hpcrg.comm import Alone, Comm
 from hpcrg.edges.signals import stop_requests
 from hpcrg.ensemble import Ensemble
-from hpcrg.errors import InputError
+from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
 from hpcrg.files import write_atomically
 from hpcrg.progress import reporting
 from hpcrg.sampler import Limits, sample
 
+PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
 LAUNCHER_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 
 
@@ -46,12 +48,28 @@ def run_sampling(
         total = ensemble.rounds * ensemble.chains
         with reporting(f"sample {ensemble.label}", quiet=comm.rank != 0) as report:
             mine = _Fraction(ensemble, min(comm.size, ensemble.chains))
-            sample(
-                ensemble, output, state, comm, Limits(interval, stop),
-                lambda chain, done, rounds: report(mine(chain, done, rounds), f"{total * ensemble.slots} rounds"),
-            )  # fmt: skip
+            with _together(comm):
+                sample(
+                    ensemble, output, state, comm, Limits(interval, stop),
+                    lambda chain, done, rounds: report(mine(chain, done, rounds), f"of {total} rounds"),
+                )  # fmt: skip
     if comm.rank == 0:
         _provenance(ensemble, output, comm.size, begun)
+
+
+@contextmanager
+def _together(comm: Comm) -> Iterator[None]:
+    """What one rank cannot get over ends all ranks, which would wait for it for ever."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:
+        if comm.size == 1:
+            raise
+        known = [status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)]
+        print(f"error: {error}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
+        comm.abort(known[0] if known else 1)
 
 
 class _Fraction:
@@ -89,12 +107,27 @@ def _owned(directory: Path, comm: Comm) -> Iterator[None]:
 def _provenance(ensemble: Ensemble, output: Path, ranks: int, begun: float) -> None:
     """Who made the bank, when and where: a sidecar, so that equal physics gives equal banks."""
     path = output.with_suffix(".provenance.json")
-    runs = json.loads(path.read_text()) if path.exists() else []
-    packages = ("numpy", "numba", "h5py", "mpi4py")
+    runs = _earlier(path)
     runs.append({
         "id": ensemble.id, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
         "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
-        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: version(p) for p in packages},
+        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: _version(p) for p in PACKAGES},
     })  # fmt: skip
     write_atomically(path, json.dumps(runs, indent=1).encode())
+
+
+def _earlier(path: Path) -> list[dict[str, object]]:
+    """The runs recorded so far; none where the sidecar cannot be read, which is no reason to lose a bank."""
+    try:
+        found: list[dict[str, object]] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -151,3 +151,41 @@ def test_a_checkpoint_knows_every_flipped_bit(tmp_path):
         path.write_bytes(altered)
         with pytest.raises(CorruptFile):
             checkpoint.load(path)
+
+
+def test_too_few_file_handles_are_an_error_or_no_matter_but_never_zeros(small, tmp_path):
+    import resource
+
+    e = small(chains=1, betas=(0.44,), exchange=False, draws=80)
+    sample(e, tmp_path / "bank.h5", tmp_path / "state", Alone(), Limits(interval=0.0), lambda *_: None)
+    assert len(list((tmp_path / "state").rglob("draws-*.h5"))) == 80
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, hard))
+    try:
+        export(tmp_path / "bank.h5", tmp_path / "alone.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with open_bank(tmp_path / "bank.h5") as bank, open_bank(tmp_path / "alone.h5") as alone:
+        assert np.array_equal(bank.spins(0, 0, 0, 80), alone.spins(0, 0, 0, 80))
+        assert np.array_equal(bank.series("energy", 0, 0), alone.series("energy", 0, 0))
+        assert abs(alone.spins(0, 0, 0, 80).astype(int).sum(axis=(1, 2)) + 64).min() >= 0
+        assert len(np.unique(alone.series("energy", 0, 0))) > 5
+
+
+def test_a_segment_of_another_chain_is_refused(small, tmp_path):
+    path = sampled(small(), tmp_path)
+    first, second, *_ = sorted((tmp_path / "state").rglob("draws-*.h5"))
+    first.write_bytes(second.read_bytes())
+    with open_bank(path) as bank, pytest.raises(CorruptFile, match="chain 0"):
+        bank.spins(0, 0, 0, 1)
+
+
+def test_an_old_bank_keeps_its_identity_when_kernels_change(small, tmp_path, monkeypatch):
+    path = sampled(small(), tmp_path)
+    before = small().id
+    monkeypatch.setattr("hpcrg.updates.GENERATOR_VERSION", 99)
+    assert small().id != before
+    assert small().request() != small(seed=1).request()
+    with open_bank(path) as bank:
+        assert bank.ensemble.id == bank.id == before
+    assert "only its own version" in next(iter(faults(path, replay_rounds=4)))

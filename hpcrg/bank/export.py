@@ -1,0 +1,65 @@
+"""One stand-alone file from a bank and its segments."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hpcrg.bank.read import Bank, open_bank
+from hpcrg.bank.schema import FILTERS, chunk_shape
+from hpcrg.bank.write import attribute_digest
+from hpcrg.files import replace
+
+PIECE_BYTES = 64 << 20
+
+
+def export(path: Path, output: Path) -> None:
+    """Copy a bank with its segments into one file, piece by piece. Raises CorruptFile when a piece cannot be read."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with open_bank(path) as bank, h5py.File(temporary, "w") as target:
+            attributes = dict(bank.file.attrs) | {"segments": json.dumps([[] for _ in range(bank.chains)])}
+            target.attrs.update(attributes | {"digest": attribute_digest(attributes)})
+            for name in bank.file:
+                _copy(bank, target, name)
+            for name, data in bank.file.items():
+                _attach(data, target, name)
+        replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _copy(bank: Bank, target: h5py.File, name: str) -> None:
+    data = bank.file[name]
+    if data.is_virtual:
+        _copy_rows(bank, target, name)
+    else:
+        target.create_dataset(name, data=data[()])
+        if data.is_scale:
+            target[name].make_scale(name)
+    target[name].attrs["long_name"] = data.attrs.get("long_name", "")
+
+
+def _copy_rows(bank: Bank, target: h5py.File, name: str) -> None:
+    data = bank.file[name]
+    row = data.dtype.itemsize * int(np.prod(data.shape[3:], dtype=np.int64))
+    chunks = (1, *chunk_shape(data.shape[3:], data.shape[2], data.dtype.itemsize))
+    copied = target.create_dataset(name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS)
+    rows = max(chunks[2], PIECE_BYTES // max(1, row))
+    for chain in range(bank.chains):
+        for slot in range(bank.slots):
+            for start in range(0, data.shape[2], rows):
+                stop = min(start + rows, data.shape[2])
+                copied[chain, slot, start:stop] = bank.stored(name, chain, slot, start, stop)
+
+
+def _attach(data: h5py.Dataset, target: h5py.File, name: str) -> None:
+    for axis, dim in enumerate(data.dims):
+        label = dim[0].name.removeprefix("/") if len(dim) else name
+        if label != name:
+            target[name].dims[axis].attach_scale(target[label])
