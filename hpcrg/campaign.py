@@ -198,6 +198,7 @@ class FlowSpec(Spec):
     even: tuple[str, ...] = Field(("nn", "nnn", "plaquette", "third"), strict=False, min_length=1)
     odd: tuple[str, ...] = Field(("magnetisation", "corner"), strict=False, min_length=1)
     blocks: Positive = 4
+    check_equilibration: bool = True
 
     @field_validator("scheme")
     @classmethod
