@@ -128,3 +128,15 @@ def test_two_runs_on_one_ensemble_are_refused(alone, tmp_path):
     finally:
         first.terminate()
         first.wait()
+
+
+def test_what_one_rank_cannot_get_over_ends_all_ranks(alone, tmp_path):
+    campaign, _ = alone
+    subprocess.run(command(campaign, tmp_path, 2), check=True, env=environment())
+    checkpoint = next((tmp_path / "state").rglob("chain-0000/checkpoint"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    plain = [a for a in command(campaign, tmp_path, 2) if a != "mpi4py"]
+    plain.remove("-m")  # `python -m hpcrg`, without mpi4py's own abort
+    run = subprocess.run(plain, env=environment(), capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert "fits its sha256" in run.stderr + run.stdout
