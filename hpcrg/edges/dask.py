@@ -40,6 +40,7 @@ ONE_THREAD = {
     "NUMBA_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
     "MALLOC_TRIM_THRESHOLD_": "65536",
+    "DASK_LOGGING__DISTRIBUTED": "critical",  # a failed task is raised here; a closing scheduler is no failure
 }
 CONFIG = {
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,

@@ -2,21 +2,22 @@
 
     python tests/bench/flow_memory.py --gigabytes 8 --workers 2 --directory SCRATCH
 
-The bank is made cheaply: one segment of random spins and series, linked under the name of every segment of
-every chain, so it takes little disk and no time, and is read like any other. For each size and verb the
+The bank is made cheaply: one segment of random spins and series, copied to every place of every chain, and is read like
+any other; 8 GB take about 1 GB of disk. For each size and verb the
 client (with the scheduler in its process) and the workers are fresh processes; their peaks are VmHWM in MiB.
 The last line is JSON.
 """
 
 import argparse
 import json
-import os
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from hpcrg.bank.segment import Segment, write_segment
@@ -36,7 +37,7 @@ def ensemble(gigabytes: float) -> Ensemble:
 
 
 def make_bank(directory: Path, wanted: Ensemble) -> Path:
-    """The bank, over hard links to one segment."""
+    """The bank, over copies of one segment that each know their chain and place."""
     rng = np.random.default_rng(1)
     arrays = {}
     for name, (_, shape, dtype, _) in datasets(replace(wanted, draws=SEGMENT)).items():
@@ -45,14 +46,14 @@ def make_bank(directory: Path, wanted: Ensemble) -> Path:
     source = directory / "source"
     source.mkdir(parents=True, exist_ok=True)
     first = write_segment(source, wanted.id, 0, 0, arrays.pop("spins"), arrays)
-    starts = range(0, wanted.draws, SEGMENT)
-    named = [Segment(f"{start}.h5", start, SEGMENT, first.sha256) for start in starts]
+    named = [Segment(f"{start}.h5", start, SEGMENT, "") for start in range(0, wanted.draws, SEGMENT)]
     chains = [directory / f"chain-{c}-{wanted.draws}" for c in range(CHAINS)]
-    for chain in chains:
+    for number, chain in enumerate(chains):
         chain.mkdir(exist_ok=True)
         for segment in named:
-            (chain / segment.name).unlink(missing_ok=True)
-            os.link(source / first.name, chain / segment.name)
+            shutil.copyfile(source / first.name, chain / segment.name)
+            with h5py.File(chain / segment.name, "r+") as file:
+                file.attrs.update({"chain": number, "start": segment.start})
     path = directory / f"bank-{wanted.draws}.h5"
     assemble(path, wanted, chains, [named] * CHAINS, {})
     return path
