@@ -26,6 +26,12 @@ train:
   cnn: {ensemble: scan, cold: 1, hot: 1}
 """
 
+TAIL = GOOD[GOOD.index("scale:") :]
+LINE = "{sizes: [8], ladder: {temperatures: [2.2, 2.4, 2.6]}, updates: [{type: metropolis}], draws: 10}"
+POINT = "{sizes: [8, 16], ladder: {temperatures: [2.2]}, updates: [{type: metropolis}], draws: 10}"
+TUNED = "{tune: {coldest: 2, hottest: 3, slots: 3}}"
+FLOW = "scale: {fss: {ensemble: scan}}\nflow: {majority: {ensemble: critical, scheme: majority"
+
 MISTAKES = {
     "unknown key at the top": ("seed: 7", "sed: 7", "'sed'", "did you mean 'seed'"),
     "unknown key in a group": ("draws: 10}\n  critical", "drawz: 10}\n  critical", "ensembles.scan.drawz", "did you mean 'draws'"),
@@ -55,14 +61,33 @@ MISTAKES = {
     "q below 2": ("{type: ising}", "{type: potts, q: 1}", "model", "q"),
     "a name that leaves the results": ("name: small", "name: ../small", "name", "../small"),
     "a key twice": ("seed: 7", "seed: 7\nseed: 8", "seed", "second time"),
+    "blocks that leave one site": ("levels: 2", "levels: 4", "flow.majority.levels", "more than one site"),
+    "operators that fold on the last lattice": ("levels: 2", "levels: 3", "flow.majority.even", "third folded onto itself"),
+    "odd operators that fold": ("levels: 2", "levels: 3, even: [nn], odd: [line]", "flow.majority.odd", "line folded"),
+    "operators of more dimensions": ("levels: 2", "levels: 2, even: [nn, body_diagonal]", "flow.majority.even", "'body_diagonal'"),
+    "a scale of one size": (TAIL, f"  line: {LINE}\nscale: {{fss: {{ensemble: line}}}}", "scale.fss.ensemble", "at least 2 sizes"),
+    "a scale at one temperature": (TAIL, f"  point: {POINT}\nscale: {{fss: {{ensemble: point}}}}", "scale.fss.ensemble", "2 or more temperatures"),
+    "training on one size": (TAIL, f"  line: {LINE}\ntrain: {{cnn: {{ensemble: line, cold: 1, hot: 1}}}}", "train.cnn.ensemble", "at least 2 sizes"),
+    "more blocks than measurements": ("fss: {ensemble: scan", "fss: {ensemble: scan, blocks: 101", "scale.fss.blocks", "1 to 100 (the measurements"),
+    "more blocks than draws": ("levels: 2", "levels: 2, blocks: 11", "flow.majority.blocks", "1 to 10 (the draws"),
+    "more blocks than draws to test on": ("hot: 1", "hot: 1, blocks: 11", "train.cnn.blocks", "1 to 10 (the draws"),
+    "one block in all": (f"draws: 10}}\n{TAIL}", f"draws: 10, chains: 1}}\n{FLOW}, levels: 2, blocks: 1}}}}", "flow.majority.blocks", "at least 2 jackknife blocks"),
+    "one block to test on": ("draws: 10}\n  critical", "draws: 10, chains: 3}\n  critical", "hot: 1", "hot: 1, seeds: 1, blocks: 1", "train.cnn.blocks", "at least 2 jackknife blocks"),
+    "two groups that are one": (TAIL, "  again: {sizes: [16, 32], ladder: {critical: true}, updates: [{type: wolff, repeat: 3}], draws: 20}", "ensembles.again", "again-L16 the same as critical-L16"),
+    "two tuned groups that are one": (TAIL, "".join(f"  {g}: {{sizes: [8], ladder: {TUNED}, updates: [{{type: metropolis}}], draws: 9}}\n" for g in "ab"), "ensembles.b", "b-L8 the same as a-L8"),
+    "a ladder tuned once": ("{temperatures: [2.2, 2.4, 2.3]}", TUNED.replace("slots: 3", "slots: 3, iterations: 1"), "ensembles.scan.ladder.tune.iterations", "equal to 2"),
+    "measurements too far apart to count": ("draws: 10}\n  critical", "draws: 10, keep: 65536, measure: 65536}\n  critical", "ensembles.scan.measure", "65535"),
     "no YAML at all": ("name: small", "name: [small", "YAML", "line"),
 }  # fmt: skip
 
 
 def broken(mistake):
-    old, new, place, hint = MISTAKES[mistake]
-    assert GOOD.count(old) >= 1
-    return GOOD.replace(old, new, 1), place, hint
+    *edits, place, hint = MISTAKES[mistake]
+    text = GOOD
+    for old, new in zip(edits[::2], edits[1::2], strict=True):
+        assert text.count(old) >= 1
+        text = text.replace(old, new, 1)
+    return text, place, hint
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -117,6 +142,28 @@ def test_the_id_is_that_of_the_physics_only():
 def test_an_unknown_ensemble_is_named_with_the_nearest():
     with pytest.raises(InputError, match="did you mean 'scan-L8'"):
         parse(GOOD, "c").ensemble("scan-L9")
+
+
+def test_default_operators_do_not_fit_one_dimension():
+    one = GOOD.replace("dimension: 2", "dimension: 1").replace("critical: true", "temperatures: [1.0]")
+    with pytest.raises(InputError) as caught:
+        parse(one, "c.yaml")
+    even, odd = str(caught.value).splitlines()
+    assert "flow.majority.even" in even
+    assert "d = 1, found 'nnn'" in even
+    assert "flow.majority.odd" in odd
+    assert "d = 1, found 'corner'" in odd
+
+
+def test_betas_are_taken_for_tuned_ladders_only_and_one_a_slot():
+    tuned = parse(GOOD.replace("{temperatures: [2.2, 2.4, 2.3]}", TUNED), "c")
+    assert tuned.ensemble("scan-L8").betas == ()
+    assert tuned.ensemble("scan-L8", [0.5, 0.4, 0.35]).betas == (0.5, 0.4, 0.35)
+    for betas in ([], [0.5, 0.4]):
+        with pytest.raises(InputError, match=f"scan-L8: expected 3 betas, as .*tune.slots says, found {len(betas)}"):
+            tuned.ensemble("scan-L8", betas)
+    with pytest.raises(InputError, match=r"scan-L8: expected no betas, since ensembles.scan.ladder is not to be tuned"):
+        parse(GOOD, "c").ensemble("scan-L8", [0.5, 0.4, 0.35])
 
 
 def test_few_chains_are_allowed_with_a_warning():

@@ -1,0 +1,243 @@
+"""The parts of a campaign file, each checked by itself: types, ranges, names, one key a quantity.
+
+What concerns several parts at once is checked in campaign.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from hpcrg.errors import Unsupported, expected
+from hpcrg.lattice import LATTICES, Lattice
+from hpcrg.models import MODELS, Model, make_model
+from hpcrg.operators import EVEN, ODD
+from hpcrg.schemes import SCHEMES
+from hpcrg.updates import UPDATES
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Positive = Annotated[int, Field(ge=1)]
+MOST_MEASURE = 2**16 - 1
+"""Exchanges between two measurements are counted in 16 bits."""
+
+
+def _distinct(values: Sequence[float], what: str) -> None:
+    twice = [v for v, n in Counter(values).items() if n > 1]
+    if twice:
+        raise ValueError(f"expected distinct {what}, found {twice[0]} {Counter(values)[twice[0]]} times")
+
+
+def _known(name: str, registry: Mapping[str, Any]) -> str:
+    if name not in registry:
+        raise ValueError(expected("", f"one of {', '.join(registry)}", name, registry).removeprefix(": "))
+    return name
+
+
+class Spec(BaseModel):
+    """A part of a campaign: no unknown keys, no silent conversions, never changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSpec(BaseModel):
+    """A model by its registered name, with that model's parameters beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: str = Field(json_schema_extra={"enum": list(MODELS)})
+
+    @model_validator(mode="after")
+    def _make(self) -> ModelSpec:
+        make_model(self.model_dump())
+        return self
+
+
+class LatticeSpec(Spec):
+    """A lattice family; the sizes stand with the ensembles. Boundaries are periodic."""
+
+    type: str = Field("hypercubic", json_schema_extra={"enum": list(LATTICES)})
+    dimension: Literal[1, 2, 3] = 2
+
+    @field_validator("type")
+    @classmethod
+    def _type(cls, name: str) -> str:
+        return _known(name, LATTICES)
+
+
+class UpdateSpec(Spec):
+    """An update and how many times it runs in a sweep (for Wolff: the fixed number of clusters)."""
+
+    type: str = Field(json_schema_extra={"enum": list(UPDATES)})
+    repeat: Positive = 1
+
+    @field_validator("type")
+    @classmethod
+    def _type(cls, name: str) -> str:
+        return _known(name, UPDATES)
+
+
+class TuneSpec(Spec):
+    """A ladder found from fixed pilot chains: spacing at equal communication barrier between two temperatures."""
+
+    coldest: float = Field(gt=0, allow_inf_nan=False)
+    hottest: float = Field(gt=0, allow_inf_nan=False)
+    slots: int = Field(ge=2)
+    pilot_chains: Positive = 2
+    pilot_rounds: int = Field(2000, ge=200)
+    iterations: int = Field(4, ge=2)
+
+    @model_validator(mode="after")
+    def _order(self) -> TuneSpec:
+        if self.coldest >= self.hottest:
+            raise ValueError(f"expected coldest < hottest, found {self.coldest} and {self.hottest}")
+        return self
+
+
+class LadderSpec(Spec):
+    """The temperatures of an ensemble, in any order: given as temperatures, as betas, as the exact critical point of
+    the model (`critical: true`), or to be tuned."""
+
+    temperatures: tuple[float, ...] | None = Field(None, strict=False)
+    betas: tuple[float, ...] | None = Field(None, strict=False)
+    critical: bool = False
+    tune: TuneSpec | None = None
+
+    @field_validator("temperatures", "betas")
+    @classmethod
+    def _values(cls, values: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        what = str(info.field_name)
+        if values is None:
+            return values
+        if not values:
+            raise ValueError(f"expected at least one of {what}, found an empty list")
+        for v in values:
+            if not (math.isfinite(v) and v > 0):
+                raise ValueError(f"expected positive finite {what}, found {v}")
+        _distinct(values, what)
+        return values
+
+    @model_validator(mode="after")
+    def _one(self) -> LadderSpec:
+        given = [k for k in ("temperatures", "betas", "tune") if getattr(self, k) is not None]
+        given += ["critical"] if self.critical else []
+        if len(given) != 1:
+            raise ValueError(
+                f"expected exactly one of temperatures, betas, critical, tune; found {', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def slots(self) -> int:
+        """The number of temperatures."""
+        return self.tune.slots if self.tune else len(self.temperatures or self.betas or (1,))
+
+    def resolve(self, model: Model, lattice: Lattice) -> tuple[float, ...]:
+        """The betas, coldest first; empty for a ladder still to be tuned."""
+        if self.tune is not None:
+            return ()
+        if self.critical:
+            beta_c = model.exact(lattice).beta_c
+            if beta_c is None:
+                raise Unsupported(f"ladder.critical: no exact or published critical point is known for {model.name} "
+                                  f"in d = {lattice.dimension}; give temperatures")  # fmt: skip
+            return (beta_c.value,)
+        betas = self.betas if self.betas is not None else [1.0 / t for t in self.temperatures or ()]
+        return tuple(sorted(betas, reverse=True))
+
+
+class EnsembleSpec(Spec):
+    """A group of ensembles that differ in lattice size only. A round is one pass over `updates` followed by one
+    exchange; `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain and slot."""
+
+    sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(strict=False, min_length=1)
+    ladder: LadderSpec
+    updates: tuple[UpdateSpec, ...] = Field(strict=False, min_length=1)
+    exchange: bool | None = None
+    chains: Positive = 8
+    thermalise: int = Field(500, ge=0)
+    measure: int = Field(1, ge=1, le=MOST_MEASURE)
+    keep: Positive = 10
+    draws: Positive
+
+    @model_validator(mode="after")
+    def _check(self) -> EnsembleSpec:
+        _distinct(self.sizes, "sizes")
+        if self.keep % self.measure:
+            raise ValueError(f"expected keep a multiple of measure, found keep {self.keep}, measure {self.measure}")
+        return self
+
+    @property
+    def measurements(self) -> int:
+        """Measurements per chain and slot."""
+        return self.draws * self.keep // self.measure
+
+
+class ScaleSpec(Spec):
+    """Finite-size scaling of one group of ensembles; `blocks` jackknife blocks per chain."""
+
+    ensemble: str
+    blocks: Positive = 4
+    check_equilibration: bool = True
+
+
+class FlowSpec(Spec):
+    """Monte Carlo renormalisation of one group of ensembles at a single temperature: `levels` applications of a
+    block-spin scheme with block length `factor`, and the operators kept. The last level is the one quoted."""
+
+    ensemble: str
+    scheme: str = Field(json_schema_extra={"enum": list(SCHEMES)})
+    factor: int = Field(2, ge=2)
+    levels: Positive = 3
+    even: tuple[str, ...] = Field(("nn", "nnn", "plaquette", "third"), strict=False, min_length=1)
+    odd: tuple[str, ...] = Field(("magnetisation", "corner"), strict=False, min_length=1)
+    blocks: Positive = 4
+    check_equilibration: bool = True
+
+    @field_validator("scheme")
+    @classmethod
+    def _scheme(cls, name: str) -> str:
+        return _known(name, SCHEMES)
+
+    @field_validator("even", "odd")
+    @classmethod
+    def _operators(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in names:
+            _known(name, EVEN if info.field_name == "even" else ODD)
+        twice = [name for name, n in Counter(names).items() if n > 1]
+        if twice:
+            raise ValueError(f"expected distinct operators, found {twice[0]} twice")
+        return names
+
+
+class TrainSpec(Spec):
+    """A network trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
+    of the ladder and never from a critical point; every seed holds out a different fold of chains."""
+
+    ensemble: str
+    net: Literal["cnn"] = "cnn"
+    objective: Literal["classifier"] = "classifier"
+    cold: Positive
+    hot: Positive
+    seeds: Positive = 4
+    epochs: Positive = 3
+    batch: Positive = 64
+    channels: Positive = 8
+    learning_rate: float = Field(0.02, gt=0, allow_inf_nan=False)
+    blocks: Positive = 4
+
+
+class ReportSpec(Spec):
+    """What stands on top of the report."""
+
+    title: str = ""
+
+
+class Resources(Spec):
+    """How many processes each step may use; never part of any result."""
+
+    ranks: Positive = 2
+    workers: Positive = 2
+    processes: Positive = 2
