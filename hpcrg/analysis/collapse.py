@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, stats
 
 from hpcrg.analysis.corrections import AMPLITUDE, OMEGA, REFERENCE
+from hpcrg.errors import InputError, expected
 
 Array = NDArray[np.float64]
 INVERSE_NU = (0.3, 4.0)
@@ -145,10 +146,10 @@ class _Problem:
 
 def fit(data: Sequence[Data], guess: float | None = None, omega: float = OMEGA) -> Collapse:
     """Collapse one or more observables on common t_c and nu. `guess` is a starting t_c; the middle and
-    quarters of the range are tried too. Raises ValueError with fewer than two sizes."""
+    quarters of the range are tried too. Raises InputError with fewer than two sizes."""
     sizes = np.unique(np.concatenate([d.size for d in data]))
     if len(sizes) < 2:
-        raise ValueError("collapse: expected at least 2 sizes, found 1")
+        raise InputError(expected("collapse", "at least 2 sizes", len(sizes)))
     control = np.concatenate([d.control for d in data])
     low, high = float(control.min()), float(control.max())
     problem = _Problem(data, 0.5 * (low + high), 0.5 * (high - low), float(np.exp(np.log(sizes).mean())), omega)

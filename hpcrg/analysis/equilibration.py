@@ -7,7 +7,8 @@ parameter:
 * drift:  in each group, the mean over the first tenth of the chain against the mean over its last half;
 * start:  the hot chains against the cold chains;
 * spread: chi^2 of the chain means about their mean;
-* length: the chains must be at least SHORT autocorrelation times long, or nothing can be said.
+* length: the chains must hold at least SHORTEST measurements and be SHORT autocorrelation times long, or nothing
+  can be said, and a bank of which nothing can be said is stopped.
 
 Errors come from the autocorrelation inside the last halves of the chains (gamma_within), so that neither
 chains which disagree nor a transient can excuse themselves by the noise they make; significances use
@@ -19,7 +20,7 @@ Statistics 4 (1992); Gelman and Rubin, Statist. Sci. 7, 457 (1992).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ from scipy import stats
 from hpcrg.analysis.autocorrelation import GammaResult, gamma_within
 from hpcrg.analysis.levels import SERIES, BankSums
 from hpcrg.errors import NotEquilibrated
+from hpcrg.figures import Note
 
 Array = NDArray[np.float64]
 ALARM = 1e-4
@@ -41,8 +43,8 @@ SHORT = 10.0
 
 @dataclass(frozen=True)
 class Check:
-    """One test: `score` is a z for drift and start, a chi^2 per degree of freedom for spread; `p` its
-    significance."""
+    """One test: `score` is a z for drift and start, a chi^2 per degree of freedom for spread, and what was found of
+    a length; `p` its significance, 0 for a chain too short; `tau` is NaN where it cannot be told."""
 
     label: str
     temperature: float
@@ -82,26 +84,47 @@ def require_equilibrium(banks: list[BankSums]) -> list[Check]:
             "\n".join(
                 [
                     *failed,
-                    "expected chains that forgot their start; raise `thermalise`, or "
-                    "use an update with shorter autocorrelation",
+                    "expected chains that forgot their start; raise `thermalise` (`draws` where chains are "
+                    "short), or use an update with shorter autocorrelation",
                 ]
             )
         )
     return every
 
 
+def equilibrium(banks: Sequence[BankSums]) -> Note:
+    """`require_equilibrium` as a sentence for the report."""
+    found = require_equilibrium(list(banks))
+    if not found:
+        return Note("warning", f"Equilibration: every series of {len(banks)} banks is constant, nothing was tested.")
+    return Note(
+        "info",
+        f"Equilibration: {len(found)} tests of {len(banks)} banks pass at a false-alarm level of {ALARM:g} a "
+        f"bank; the least p is {min(c.p for c in found):.1e}.",
+    )
+
+
+def unchecked() -> Note:
+    """What the report says where the campaign switched the check off."""
+    return Note("warning", "Equilibration was not checked: the campaign says `check_equilibration: false`.")
+
+
 def _slot(sums: BankSums, slot: int, name: str) -> Iterator[Check]:
     series = sums.series[slot, :, :, SERIES.index(name)]
-    if series.shape[1] < SHORTEST or np.ptp(series) == 0.0:
+    temperature, n = float(sums.temperatures[slot]), series.shape[1]
+    if n < SHORTEST:
+        yield Check(sums.label, temperature, name, f"at least {SHORTEST} measurements a chain", n, 0.0, math.nan)
         return
-    inside = gamma_within(series[:, series.shape[1] // 2 :])
+    if np.ptp(series) == 0.0:
+        return
+    inside = gamma_within(series[:, n // 2 :])
     tau = inside.tau * sums.bin_length
 
     def check(test: str, score: float, p: float) -> Check:
-        return Check(sums.label, float(sums.temperatures[slot]), name, test, score, p, tau)
+        return Check(sums.label, temperature, name, test, score, p, tau)
 
-    if series.shape[1] < SHORT * inside.tau:
-        yield check("length of a chain in autocorrelation times", series.shape[1] / inside.tau, 0.0)
+    if n < SHORT * inside.tau:
+        yield check("length of a chain in autocorrelation times", n / inside.tau, 0.0)
     groups = {"hot start": series[0::2], "cold start": series[1::2]}
     for start, group in groups.items():
         if len(group):

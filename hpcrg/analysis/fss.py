@@ -12,7 +12,8 @@ parts, all fixed beforehand:
 * window: for the collapse, the excess of the change when the range of temperatures is halved
 
 An excess is sqrt(max(0, difference^2 - 4 variance of it)): nothing while two results agree within 2 sigma. No
-exponent, critical point or universal value enters.
+exponent, critical point or universal value of the model at hand enters; the prior on corrections was set with the
+2D Ising model in view (corrections.py).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.analysis import fss_collapse, fss_figures
-from hpcrg.analysis.equilibration import ALARM, require_equilibrium
+from hpcrg.analysis.equilibration import equilibrium, unchecked
 from hpcrg.analysis.fss_crossing import NAMES, References, by_crossing
 from hpcrg.analysis.graph import Compute
-from hpcrg.analysis.levels import BankSums, reduce_bank
+from hpcrg.analysis.levels import BYTES_A_MEASUREMENT, BankSums, reduce_bank
 from hpcrg.analysis.points import Points, measure_points
 from hpcrg.analysis.reweight import curves
 from hpcrg.bank import open_bank
@@ -39,7 +40,6 @@ from hpcrg.figures import FigureData, Note
 from hpcrg.models import Exact
 
 Array = NDArray[np.float64]
-BYTES_A_MEASUREMENT = 256
 GRID = 401
 SHORT_BLOCK = 10.0
 
@@ -56,7 +56,7 @@ def run(
     length = max(1, chunk // BYTES_A_MEASUREMENT)
     sums = sorted((reduce_bank(p, spec.blocks, length, compute) for p in paths), key=lambda s: s.size)
     _belong_together(sums)
-    notes = [_equilibrium(sums)] if spec.check_equilibration else []
+    notes = [equilibrium(sums) if spec.check_equilibration else unchecked()]
     return analyse(sums, references(paths[0]), name, notes)
 
 
@@ -158,20 +158,10 @@ def _belong_together(sums: Sequence[BankSums]) -> None:
         raise InputError(expected("scale: banks", "at least two sizes, each once", sizes))
 
 
-def _equilibrium(sums: Sequence[BankSums]) -> Note:
-    found = require_equilibrium(list(sums))
-    least = min((c.p for c in found), default=1.0)
-    return Note(
-        "info",
-        f"Equilibration: {len(found)} tests of {len(sums)} banks pass at a false-alarm level of {ALARM:g} a "
-        f"bank; the least p is {least:.1e}.",
-    )
-
-
 def _short_blocks(sums: Sequence[BankSums], points: Sequence[Points]) -> list[Note]:
     notes = []
     for s, p in zip(sums, points, strict=True):
-        tau = max(float(t.max()) for t in p.taus.values())
+        tau = max(float(np.nanmax(t)) for t in p.taus.values() if np.isfinite(t).any())
         if s.counts < SHORT_BLOCK * 2.0 * tau:
             notes.append(
                 Note(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from hpcrg.analysis import collapse as gp
 from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
 from hpcrg.analysis.points import Points
+from hpcrg.errors import InputError, expected
 
 Array = NDArray[np.float64]
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ AXES = (Axis(lambda t: t, lambda t: t), Axis(lambda t: 1.0 / t, lambda beta: 1.0
 def collapse(points: Sequence[Points], names: Sequence[str], start: float | None) -> Result:
     """Collapse the named observables of all sizes on common T_c and nu; `start` is a first guess of T_c.
 
-    A fit that is `bad` has no systematic parts.
+    Temperatures at which one of them is not defined (points.py) are left out. A fit that is `bad` has no systematic
+    parts. Raises InputError with fewer than 2 sizes, or FEWEST temperatures of any size.
     """
+    points = [_enough(p.defined(names), names) for p in points]
     data = gather(points, names, LOG.forward)
     fit = gp.fit(data, None if start is None else LOG.forward(start))
     t_c, nu = numbers(fit, points, names, LOG)
@@ -67,6 +71,13 @@ def collapse(points: Sequence[Points], names: Sequence[str], start: float | None
         return Result(fit, data, t_c, nu, {}, {}, settings)
     others = _variants(points, names, t_c[0])
     return Result(fit, data, t_c, nu, _parts(0, fit, (t_c, nu), others), _parts(1, fit, (t_c, nu), others), settings)
+
+
+def _enough(points: Points, names: Sequence[str]) -> Points:
+    if len(points.temperatures) < FEWEST:
+        wanted = f"at least {FEWEST} temperatures where {' and '.join(names)} are defined"
+        raise InputError(expected(f"L = {points.size}", wanted, len(points.temperatures)))
+    return points
 
 
 def gather(points: Sequence[Points], names: Sequence[str], forward: Callable[[Any], Any]) -> list[gp.Data]:
@@ -122,16 +133,16 @@ def _variants(points: Sequence[Points], names: Sequence[str], t_c: float) -> lis
 
 
 def _narrow(points: Sequence[Points], t_c: float) -> list[Points] | None:
-    """The points in the inner half of the range on each side of T_c; None when a size keeps fewer than 3."""
+    """The points in the inner half of the range on each side of T_c; None when a size keeps fewer than
+    FEWEST."""
     every = np.concatenate([p.temperatures for p in points])
     low, high = t_c - 0.5 * (t_c - every.min()), t_c + 0.5 * (every.max() - t_c)
     out = []
     for p in points:
         keep = (p.temperatures >= low) & (p.temperatures <= high)
-        if keep.sum() < 3:
+        if keep.sum() < FEWEST:
             return None
-        rows = {k: v[:, keep] for k, v in p.rows.items()}
-        out.append(replace(p, temperatures=p.temperatures[keep], rows=rows))
+        out.append(p.at(keep))
     return out
 
 

@@ -99,7 +99,8 @@ def _error(banks: Sequence[Curves], rows: Array) -> float:
 
 def _observable(name: str, key: str, lines: Sequence[Curves], points: Sequence[Points], mark: Mark | None) -> Figure:
     curves = []
-    for line, point in zip(lines, points, strict=True):
+    for line, whole in zip(lines, points, strict=True):
+        point = whole.defined((key,))
         curves.append(
             Curve(
                 f"L = {point.size}",
@@ -217,12 +218,16 @@ def _parts_table(estimates: Sequence[Estimate]) -> Table:
     return Table("Parts of the errors of finite-size scaling", columns, rows)
 
 
+def _cell(value: float, error: float) -> str:
+    return format_error(value, error) if np.isfinite(value) else "-"
+
+
 def _point_table(sums: Sequence[BankSums], points: Sequence[Points]) -> Table:
     shown = [k for k in OBSERVABLES if k in LABELS]
     rows = []
     for s, p in zip(sums, points, strict=True):
         for k, t in enumerate(p.temperatures):
-            cells = [format_error(float(p.values[o][k]), float(p.errors[o][k])) for o in shown]
+            cells = [_cell(float(p.values[o][k]), float(p.errors[o][k])) for o in shown]
             rows.append([str(s.size), f"{t:.6g}", *cells, f"{p.taus['energy'][k]:.2f}", f"{p.taus['m2'][k]:.2f}"])
     columns = ["L", "T", *(LABELS[k][1] for k in shown), "tau of energy", "tau of m^2"]
     return Table("Measured observables; tau in measurements, tau = 1/2 + sum", columns, rows)

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 COLUMNS = ("count", "abs", "order2", "order4", "structure")
 SERIES = ("energy", "energy2", "abs", "order2", "order4", "structure")
 BINS = 8192
+BYTES_A_MEASUREMENT = 256
+"""Of series, in a task: what turns a chunk in bytes into measurements."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 Every draw is blocked `levels` times; at every level the operator sums are taken, and Swendsen's matrix
 between successive levels gives the exponents (swendsen.py). The last level is quoted, with all operators; its
 change from the level before is the systematic part `level`. Statistical errors are blocked jackknife errors
-over chains and blocks within chains. Source: R. H. Swendsen, Phys. Rev. Lett. 42, 859 (1979).
+over chains and blocks within chains. Exact exponents are set beside them only at the critical temperature: elsewhere
+the flow leaves that fixed point. Banks that have not thermalised are stopped before a spin is read. Source:
+R. H. Swendsen, Phys. Rev. Lett. 42, 859 (1979).
 
 Numbers to reach, 2D Ising at K_c, L = 64, majority rule with b = 2, four even and two odd operators: y_t
 0.965(2), 0.998(2), 0.998(2) and y_h 1.8804(1), 1.8758(1), 1.8746(2) by level.
@@ -20,18 +22,23 @@ from pathlib import Path
 import numpy as np
 
 from hpcrg.analysis import mcrg_figures
+from hpcrg.analysis.equilibration import equilibrium, unchecked
 from hpcrg.analysis.graph import Compute, evaluate, partition
+from hpcrg.analysis.levels import BYTES_A_MEASUREMENT, reduce_bank
 from hpcrg.analysis.swendsen import Exponents, Moments, exponents, largest_batch, moments_of, no_moments
 from hpcrg.bank import Bank, open_bank
 from hpcrg.campaign import FlowSpec
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Estimate, Reference
-from hpcrg.figures import FigureData
+from hpcrg.figures import FigureData, Note
 from hpcrg.lattice import Lattice
-from hpcrg.models import Model
+from hpcrg.models import Exact, Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
 from hpcrg.rng import Purpose, id_words, key_of
 from hpcrg.schemes import SCHEMES, Scheme, blocked_shape, tie_keys
+
+CRITICAL = 1e-6
+"""How near, relatively, 1/T must be to beta_c for critical exponents to be set beside a flow."""
 
 
 @dataclass(frozen=True)
@@ -152,18 +159,37 @@ def run(
     """The flow `name` on each of these banks: estimates y_t and y_h, and what to draw of them.
 
     `compute` runs a Dask graph; `chunk` is in bytes of unpacked spins a task. Raises InputError (see
-    subject_of).
+    subject_of), and NotEquilibrated for banks that have not thermalised.
     """
     estimates: list[Estimate] = []
-    data = FigureData()
-    for subject in [subject_of(Path(path), spec) for path in banks]:
+    subjects = [subject_of(Path(path), spec) for path in banks]
+    data = FigureData(notes=[_equilibration(subjects, spec, compute, chunk)])
+    for subject in subjects:
         even, odd = measure(subject, spec, compute, chunk)
-        exact = subject.model.exact(subject.lattice)
+        exact, more = known_at(subject)
+        data.notes.extend(more)
         for quantity, found, reference in (("y_t", even, exact.y_t), ("y_h", odd, exact.y_h)):
             estimate = _estimate(subject, name, spec, quantity, found, reference)
             estimates += [estimate] if estimate else []
             _show(data, subject, name, spec, quantity, found, estimate, reference)
     return estimates, data
+
+
+def _equilibration(subjects: Sequence[Subject], spec: FlowSpec, compute: Compute, chunk: int) -> Note:
+    if not spec.check_equilibration:
+        return unchecked()
+    length = max(1, chunk // BYTES_A_MEASUREMENT)
+    return equilibrium([reduce_bank(s.path, 1, length, compute) for s in subjects])
+
+
+def known_at(subject: Subject) -> tuple[Exact, list[Note]]:
+    """What is known of the model where the bank is: nothing away from the critical temperature, and a note of it."""
+    exact = subject.model.exact(subject.lattice)
+    if exact.beta_c is None or math.isclose(1.0 / subject.temperature, exact.beta_c.value, rel_tol=CRITICAL):
+        return exact, []
+    critical = f"{1.0 / exact.beta_c.value:.9g} ({exact.beta_c.source})"
+    text = f"{subject.label}: T = {subject.temperature:.9g} is not the critical temperature {critical}"
+    return Exact(), [Note("info", f"{text}; its exponents are no reference here")]
 
 
 def _show(

@@ -7,14 +7,17 @@ per site and n its number of independent components (1 for Ising, q - 1 for Pott
     U4 = 1 - n <m^4>/((n + 2) <m^2>^2)            so that it vanishes for a Gaussian order parameter of n
     components, xi_2nd/L = sqrt(S(0)/S(k_1) - 1)/(2 L sin(pi/L)).
 
+Deep in the paramagnet S(0) = S(k_1) but for noise, and xi is not defined where S(0) < S(k_1): NaN there, never a zero
+that would look exact.
+
 The error of a function is the Gamma-method error of its linearised series (Wolff 2004, section 2); its
 jackknife rows leave out one block at a time, for fits that need correlations between observables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +34,7 @@ STEP = 1e-20
 @dataclass(frozen=True)
 class Points:
     """Values, Gamma-method errors and autocorrelation times (in measurements) at each slot [slot]; `rows` are
-    [1 + blocks, slot], row 0 everything, then without each block."""
+    [1 + blocks, slot], row 0 everything, then without each block. All NaN where an observable is not defined."""
 
     id: str
     size: int
@@ -40,6 +43,16 @@ class Points:
     errors: Mapping[str, Array]
     taus: Mapping[str, Array]
     rows: Mapping[str, Array]
+
+    def at(self, keep: NDArray[np.bool_]) -> Points:
+        """The points of the slots `keep` [slot]."""
+        values, errors, taus = ({k: v[keep] for k, v in each.items()} for each in (self.values, self.errors, self.taus))
+        rows = {k: v.compress(keep, axis=1) for k, v in self.rows.items()}
+        return replace(self, temperatures=self.temperatures[keep], values=values, errors=errors, taus=taus, rows=rows)
+
+    def defined(self, names: Sequence[str]) -> Points:
+        """The points at which every jackknife row of the named observables is finite."""
+        return self.at(np.all([np.isfinite(self.rows[name]).all(axis=0) for name in names], axis=0))
 
 
 def functions(size: int, volume: int, components: int, beta: float) -> dict[str, Callable[[Any], Any]]:
@@ -64,13 +77,17 @@ def measure_points(sums: BankSums) -> Points:
     rows = {name: np.zeros((1 + len(sums.blocks[0]), slots)) for name in OBSERVABLES}
     for slot, beta in enumerate(sums.betas):
         series = sums.series[slot]
-        centred = series.mean(axis=(0, 1))
+        centred, means = series.mean(axis=(0, 1)), block_rows(sums, slot).T
         for name, f in functions(sums.size, sums.volume, sums.components, float(beta)).items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                rows[name][:, slot], here = f(means), f(centred)
+            values[name][slot] = rows[name][0, slot]
+            if not np.isfinite([here, values[name][slot]]).all():
+                errors[name][slot], taus[name][slot] = np.nan, np.nan
+                continue
             projected = (series - centred) @ gradient(f, centred)
             found = gamma_method(projected)
             errors[name][slot], taus[name][slot] = found.error, found.tau * sums.bin_length
-            rows[name][:, slot] = f(block_rows(sums, slot).T)
-            values[name][slot] = rows[name][0, slot]
     return Points(sums.id, sums.size, sums.temperatures, values, errors, taus, rows)
 
 

@@ -1,9 +1,13 @@
-"""Twenty fresh seeds of the whole scaling, on Swendsen-Wang chains of small squares: pulls of T_c, nu and the energy.
+"""Twenty fresh seeds of the whole scaling, on Swendsen-Wang chains of small squares: pulls of T_c, nu and the energy,
+and the scatter of T_c and nu over the seeds against their own statistical errors.
 
-The twin ignores autocorrelation: its error of the energy is that of independent measurements.
+The twins ignore autocorrelation: the errors of energy, T_c and nu are those of independent measurements. Errors ten
+times too large are refused as well.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from hpcrg.analysis.autocorrelation import gamma_method
 from hpcrg.analysis.equilibration import require_equilibrium
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.levels import BankSums, Levels
+from hpcrg.estimate import Estimate
 from hpcrg.lattice import Lattice
 from hpcrg.models import Ising, kaufman
 from hpcrg.observables import build_measure, initial
@@ -66,22 +71,72 @@ def banks() -> list[list[BankSums]]:
     return [[bank(size, seed) for size in SIZES] for seed in SEEDS]
 
 
-def covered(pulls: np.ndarray) -> bool:
-    """At least 18 of 20 within 2 sigma and all within 4."""
-    return (np.abs(pulls) < 2).sum() >= 18 and np.abs(pulls).max() < 4
+Found = dict[tuple[str, str], list[Estimate]]
 
 
-def test_pulls_of_every_exponent(banks) -> None:  # type: ignore[no-untyped-def]
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+def estimated(banks: list[list[BankSums]]) -> Found:
+    """The estimates of every seed by method and quantity."""
+    found: Found = {}
+    for sums in banks:
+        for e in fss.analyse(sums, EXACT, "fss")[0]:
+            found.setdefault((e.method, e.quantity), []).append(e)
+    return found
+
+
+@pytest.fixture(scope="module")
+def honest(banks: list[list[BankSums]]) -> Found:
+    """Of banks that are in equilibrium."""
     for sums in banks:
         require_equilibrium(sums)
-        for e in fss.analyse(sums, EXACT, "fss")[0]:
-            found.setdefault((e.method, e.quantity), []).append((float(e.pull or 0.0), e.error / e.value))
-    for quantity, ceiling in (("T_c", 0.01), ("nu", 0.06), ("gamma/nu", 0.04)):
-        table = np.array(found["fss/crossing", quantity])
-        assert len(table) == 20
-        assert covered(table[:, 0]), (quantity, table)
-        assert np.median(table[:, 1]) < ceiling
+    return estimated(banks)
+
+
+def shuffled(sums: BankSums, seed: int) -> BankSums:
+    """The broken twin: measurements in random order, so that a jackknife block is as good as single measurements."""
+    order = np.random.default_rng([seed, sums.size]).permutation(CHAINS * LENGTH)
+    rows = sums.series.reshape(len(BETAS), -1, 6)[:, order]
+    return replace(sums, blocks=[[level(part) for part in np.split(row, CHAINS * BLOCKS)] for row in rows])
+
+
+def covered(pulls: np.ndarray) -> bool:
+    """At least 18 of 20 within 2 sigma and all within 4, but not by errors that are far too large."""
+    return bool((np.abs(pulls) < 2).sum() >= 18 and np.abs(pulls).max() < 4 and pulls.std() > 0.3)
+
+
+def pulls_of(found: list[Estimate]) -> np.ndarray:
+    return np.array([e.pull for e in found], dtype=float)
+
+
+def scatter(found: list[Estimate]) -> float:
+    """The standard deviation over seeds in units of the statistical errors; of 20 normal values within 0.6 and 1.5 by
+    99 %."""
+    values, errors = np.array([e.value for e in found]), np.array([e.statistical for e in found])
+    return float(((values - values.mean()) / errors).std(ddof=1))
+
+
+CEILINGS = {
+    ("fss/crossing", "T_c"): 0.01, ("fss/crossing", "nu"): 0.06, ("fss/crossing", "gamma/nu"): 0.04,
+    ("fss/collapse", "T_c"): 0.01, ("fss/collapse", "nu"): 0.12,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", CEILINGS, ids="-".join)
+def test_pulls_of_every_exponent(honest: Found, which: tuple[str, str]) -> None:
+    pulls = pulls_of(honest[which])
+    assert len(pulls) == 20
+    assert covered(pulls), pulls
+    assert not covered(pulls / 10)  # the twin whose errors are ten times too large
+    assert 0.6 < scatter(honest[which]) < 1.5
+    assert np.median([e.error / e.value for e in honest[which]]) < CEILINGS[which]
+
+
+def test_twins_of_single_measurements_as_blocks_are_rejected(banks: list[list[BankSums]]) -> None:
+    """The collapse refuses nearly half of them itself, by their chi^2."""
+    twin = estimated([[shuffled(s, seed) for s in sums] for seed, sums in zip(SEEDS, banks, strict=True)])
+    for method in ("fss/crossing", "fss/collapse"):
+        assert not covered(pulls_of(twin[method, "T_c"]))
+        for quantity in ("T_c", "nu"):
+            assert scatter(twin[method, quantity]) > 1.5
 
 
 def energy_pulls(banks: list[list[BankSums]], naive: bool) -> np.ndarray:

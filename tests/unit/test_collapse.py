@@ -5,6 +5,7 @@ import pytest
 
 from hpcrg.analysis import collapse as co
 from hpcrg.analysis.corrections import OMEGA
+from hpcrg.errors import InputError
 
 T_C, NU = 1.37, 0.8
 
@@ -76,5 +77,5 @@ def test_no_transition_in_the_range_is_flagged() -> None:
 def test_one_size_is_refused() -> None:
     base = data(9)
     one = base.size == 8.0
-    with pytest.raises(ValueError, match="at least 2 sizes"):
+    with pytest.raises(InputError, match="at least 2 sizes"):
         co.fit([co.Data("y", base.size[one], base.control[one], base.value[one], base.error[one])])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from hpcrg.analysis.equilibration import ALARM, checks, require_equilibrium
+from hpcrg.analysis.equilibration import ALARM, SHORTEST, checks, equilibrium, require_equilibrium
 from hpcrg.analysis.levels import SERIES, BankSums, Levels
 from hpcrg.errors import NotEquilibrated
 
@@ -67,3 +67,16 @@ def test_broken_twins_are_stopped(twin) -> None:  # type: ignore[no-untyped-def]
 def test_the_error_says_where_and_how_much() -> None:
     with pytest.raises(NotEquilibrated, match=r"test-L8: .*T = .*score .*p = .*\n.*thermalise"):
         require_equilibrium([bank(1), stuck(bank(2))])
+
+
+def test_chains_too_short_to_tell_are_stopped() -> None:
+    short = bank(3).series[:, :, : SHORTEST - 1]
+    with pytest.raises(NotEquilibrated, match=rf"at least {SHORTEST} measurements a chain: score {SHORTEST - 1}\.00"):
+        require_equilibrium([replace(bank(3), series=short)])
+    assert stopped(replace(bank(3), series=np.zeros_like(short)))
+
+
+def test_a_note_says_what_was_tested() -> None:
+    assert equilibrium([bank(4)]).level == "info"
+    frozen = replace(bank(4), series=np.ones_like(bank(4).series))
+    assert "nothing was tested" in equilibrium([frozen]).text

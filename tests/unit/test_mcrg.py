@@ -13,22 +13,25 @@ from hpcrg.analysis.swendsen import Exponents
 from hpcrg.bank import write_bank
 from hpcrg.campaign import FlowSpec
 from hpcrg.edges.dask import computing
-from hpcrg.errors import InputError
+from hpcrg.errors import InputError, NotEquilibrated
 from hpcrg.estimate import Estimate, Reference
 
 MIB = 1 << 20
+BETA_C = float(np.log1p(np.sqrt(2)) / 2)
 
 
 def settings(**changes):
-    return FlowSpec(**{"ensemble": "critical", "scheme": "majority", "levels": 2, "blocks": 4} | changes)
+    fields = {"ensemble": "critical", "scheme": "majority", "levels": 2, "blocks": 4, "check_equilibration": False}
+    return FlowSpec(**fields | changes)
 
 
 @pytest.fixture
 def make_bank(small, tmp_path):
-    """A function that writes a bank of spins that follow a random field common to the lattice."""
+    """A function that writes a bank of spins that follow a random field common to the lattice, and of series of noise
+    if `noise` is given: so many measurements of the hot chains start 4 standard deviations too high."""
 
-    def make(**changes):
-        fields = {"size": 16, "betas": (0.44,), "chains": 2, "draws": 60, "exchange": False}
+    def make(noise=None, **changes):
+        fields = {"size": 16, "betas": (BETA_C,), "chains": 2, "draws": 60, "exchange": False}
         ensemble = small(**fields | changes)
         model, shape = ensemble.physics, ensemble.geometry.shape
         rng = np.random.default_rng(31)
@@ -37,10 +40,44 @@ def make_bank(small, tmp_path):
         own = rng.integers(0, model.states, (*head, *shape))
         codes = np.where(rng.random((*head, *shape)) < 0.3, common, own).astype(np.uint8)
         path = tmp_path / f"{ensemble.id}.h5"
-        write_bank(path, ensemble, model.from_codes(codes), {})
+        write_bank(path, ensemble, model.from_codes(codes), {} if noise is None else series(ensemble, noise))
         return path
 
     return make
+
+
+def series(ensemble, transient):
+    """Energy, order parameter and structure factor of independent measurements."""
+    rng = np.random.default_rng(33)
+    head = (ensemble.chains, ensemble.slots, ensemble.measurements)
+    found = {name: rng.normal(0, 50, head).astype(int) for name in ("energy", "order")}
+    found["energy"][0::2, :, :transient] += 200
+    return found | {"structure": rng.random(head)}
+
+
+def test_a_bank_that_has_not_thermalised_is_stopped_before_its_spins_are_read(make_bank, monkeypatch):
+    good, bad = make_bank(noise=0), make_bank(noise=20, seed=12)
+    checked = settings(check_equilibration=True)
+    whole = mcrg.run([good], "flow", checked, compute_here, MIB)
+    unchecked = mcrg.run([good], "flow", settings(), compute_here, MIB)
+    assert [e.as_json() for e in whole[0]] == [e.as_json() for e in unchecked[0]]
+    assert [r[1].notes[0].level for r in (whole, unchecked)] == ["info", "warning"]
+    assert "not checked" in unchecked[1].notes[0].text
+    assert mcrg.run([bad], "flow", settings(), compute_here, MIB)[0]
+    monkeypatch.setattr(mcrg, "measure", None)
+    with pytest.raises(NotEquilibrated, match="thermalise"):
+        mcrg.run([good, bad], "flow", checked, compute_here, MIB)
+    with pytest.raises(NotEquilibrated, match="at least 40 measurements"):
+        mcrg.run([make_bank(noise=0, draws=15, seed=13)], "flow", checked, compute_here, MIB)
+
+
+def test_critical_exponents_are_references_at_the_critical_temperature_alone(make_bank):
+    at, off = (mcrg.run([make_bank(betas=(b,))], "flow", settings(), compute_here, MIB) for b in (BETA_C, 0.44))
+    assert [e.reference.value for e in at[0]] == [1.0, 1.875]
+    assert [e.pull for e in off[0]] == [None, None]
+    assert all(f.reference is None or f.reference.label == "marginal" for f in off[1].figures)
+    assert [n.level for n in off[1].notes if "not the critical temperature" in n.text] == ["info"]
+    assert not any("fixed point" in n.text for n in off[1].notes)
 
 
 def as_text(result):
@@ -99,7 +136,7 @@ def test_works_blind(make_bank):
     spec = settings(levels=1, even=("nn",), odd=("magnetisation",))
     estimates, data = mcrg.run([path], "blind", spec, compute_here, MIB)
     assert [e.reference for e in estimates] == [None, None]
-    assert [n.level for n in data.notes] == ["warning", "warning"]
+    assert [n.level for n in data.notes] == ["warning"] * 3  # not checked for equilibrium, and one level of each
     assert all(f.reference is None or f.reference.label == "marginal" for f in data.figures)
 
 

@@ -1,6 +1,8 @@
 """The scale verb on banks of exact independent draws of 3 x 3 and 4 x 4 Ising squares: same bits for every chunk size
 and scheduler, estimates and figures in their places, and banks that do not belong together refused."""
 
+import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hpcrg.analysis import fss, outputs
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.graph import compute_here
 from hpcrg.analysis.levels import reduce_bank
+from hpcrg.analysis.points import measure_points
 from hpcrg.bank import SeriesBlock, write_bank, write_series
 from hpcrg.campaign import ScaleSpec, TrainSpec
 from hpcrg.errors import InputError, NotEquilibrated
@@ -36,14 +39,14 @@ def states(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def bank(small, tmp_path):
     """A function that writes the bank of one size and gives its path; `broken` spoils the hot chains."""
 
-    def make(size: int, draws: int = 600, broken: bool = False, **changes) -> Path:
-        e = small(size=size, betas=BETAS, chains=6, draws=draws, keep=2, measure=2, **changes)
+    def make(size: int, draws: int = 600, broken: bool = False, betas: tuple[float, ...] = BETAS, **changes) -> Path:
+        e = small(size=size, betas=betas, chains=6, draws=draws, keep=2, measure=2, **changes)
         rng = np.random.default_rng(size)
         s, energy, k1 = states(size)
-        p = np.array([np.exp(-b * (energy - energy.min())) for b in BETAS])
+        p = np.array([np.exp(-b * (energy - energy.min())) for b in betas])
         pick = np.stack([rng.choice(len(energy), size=(6, draws), p=row / row.sum()) for row in p], axis=1)
         if broken:
-            pick[0::2, :, : draws // 4] = rng.integers(len(energy), size=(3, len(BETAS), draws // 4))
+            pick[0::2, :, : draws // 4] = rng.integers(len(energy), size=(3, len(betas), draws // 4))
         path = tmp_path / f"L{size}.h5"
         order = s.sum(axis=(1, 2), dtype=np.int64)
         write_bank(path, e, s[pick], {"energy": energy[pick], "order": order[pick], "structure": k1[pick]})
@@ -93,6 +96,40 @@ def test_works_blind(bank):
 def test_a_bank_that_has_not_thermalised_is_stopped(bank):
     with pytest.raises(NotEquilibrated, match="small-L4"):
         fss.run([bank(3), bank(4, broken=True)], "fss", SPEC, compute_here, 1 << 20)
+
+
+def test_a_bank_too_short_to_tell_is_stopped(bank):
+    with pytest.raises(NotEquilibrated, match="at least 40 measurements a chain"):
+        fss.run([bank(3, draws=30), bank(4, draws=30)], "fss", SPEC, compute_here, 1 << 20)
+
+
+def test_a_check_switched_off_leaves_a_trace(bank):
+    spec = ScaleSpec(ensemble="small", blocks=4, check_equilibration=False)
+    _, data = fss.run([bank(3), bank(4, broken=True)], "fss", spec, compute_here, 1 << 20)
+    assert [n.level for n in data.notes if "Equilibration was not checked" in n.text] == ["warning"]
+
+
+PARAMAGNET = (0.004, 0.002)
+
+
+def test_a_ladder_into_the_paramagnet_keeps_its_crossing_and_its_collapse(bank):
+    """There S(0) < S(k1) by chance, so that xi is not defined: those points are left out, and nothing else is."""
+    paths = [bank(size, betas=(*BETAS, *PARAMAGNET)) for size in (3, 4)]
+    points = [measure_points(reduce_bank(p, 4, 10_000, compute_here)) for p in paths]
+    assert any(np.isnan(p.values["xi"]).any() and np.isnan(p.errors["xi"]).any() for p in points)
+    assert all(np.isfinite(p.values["u4"]).all() for p in points)
+    assert all(len(p.defined(("u4", "xi")).temperatures) >= len(BETAS) for p in points)
+    estimates, data = fss.run(paths, "fss", SPEC, compute_here, 1 << 20)
+    assert {e.quantity for e in estimates if e.method == "fss/crossing"} == {"T_c", "nu", "beta/nu", "gamma/nu"}
+    assert any(f.name.startswith("fss-collapse") for f in data.figures)
+    assert "nan" not in json.dumps(asdict(data), allow_nan=False)
+
+
+def test_a_collapse_of_too_few_temperatures_is_a_failure_of_the_collapse_alone(bank):
+    paths = [bank(size, betas=(0.5, 0.4, *PARAMAGNET)) for size in (3, 4)]
+    estimates, data = fss.run(paths, "fss", SPEC, compute_here, 1 << 20)
+    assert {e.method for e in estimates} == {"fss/crossing"}
+    assert any("fss/collapse: L = " in n.text and "at least 3 temperatures" in n.text for n in data.notes)
 
 
 def test_one_size_is_refused(bank):
