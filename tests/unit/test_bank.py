@@ -11,6 +11,7 @@ from hpcrg.bank.read import check_integrity
 from hpcrg.bank.schema import decode, encode
 from hpcrg.bank.series import SeriesBlock
 from hpcrg.comm import Alone
+from hpcrg.ensemble import UpdateCall
 from hpcrg.errors import CorruptFile, InputError
 from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
@@ -189,3 +190,17 @@ def test_an_old_bank_keeps_its_identity_when_kernels_change(small, tmp_path, mon
     with open_bank(path) as bank:
         assert bank.ensemble.id == bank.id == before
     assert "only its own version" in next(iter(faults(path, replay_rounds=4)))
+
+
+def test_configurations_at_the_critical_point_are_stored_eleven_times_smaller_than_bytes(small, tmp_path):
+    beta_c = np.log(1 + np.sqrt(2)) / 2
+    e = small(size=128, betas=(beta_c,), exchange=False, updates=(UpdateCall("swendsen_wang"),), chains=2, thermalise=300,
+              measure=5, keep=5, draws=128)  # fmt: skip
+    sampled(e, tmp_path)
+    segments = list((tmp_path / "state").rglob("draws-*.h5"))
+    stored = 0
+    for segment in segments:
+        with h5py.File(segment) as file:
+            stored += file["spins"].id.get_storage_size()
+    assert len(segments) == 2
+    assert 2 * 128 * 128**2 / stored > 11
