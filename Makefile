@@ -21,7 +21,7 @@ campaign: env
 	snakemake --workflow-profile cluster/profiles/local --config campaign=$(CAMPAIGN)
 
 test: env
-	pytest -m "not slow and not slurm"
+	pytest -m "not slurm"
 
 quick: env
 	pytest -m "not slow and not slurm and not mpi and not ddp and not workflow"
