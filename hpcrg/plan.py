@@ -25,7 +25,7 @@ from hpcrg.jit import cache_directory
 from hpcrg.lattice import LATTICES
 from hpcrg.observables import initial
 from hpcrg.rng import Purpose, stream
-from hpcrg.sampler import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
+from hpcrg.segmentbuffer import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
 from hpcrg.updates import UPDATES
 
 SITES = 4096
