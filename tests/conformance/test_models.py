@@ -130,7 +130,7 @@ def test_starts(model):
 def test_published_exponents_obey_the_scaling_relations(model, dimension):
     exact = model.exact(Lattice((4,) * dimension))
     if exact.y_t is None:
-        pytest.skip("no exponents are known")
+        pytest.skip(f"{model.name} in d = {dimension} has no critical point with known exponents in MODELS")
     assert exact.nu.value == pytest.approx(1 / exact.y_t.value, rel=2e-5)
     assert exact.eta.value == pytest.approx(dimension + 2 - 2 * exact.y_h.value, abs=2e-5)
     assert exact.gamma.value == pytest.approx((2 * exact.y_h.value - dimension) * exact.nu.value, rel=2e-5)
