@@ -1,0 +1,146 @@
+"""The percolation threshold and exponents from finite-size scaling of canonical curves.
+
+    p_c   R_L(p) = R*, the exact critical value, whose root approaches p_c as L^(-1/nu - omega); 11/4 on the square
+          lattice (Newman and Ziff 2001, figure 9); or R_L(p) = R_2L(p) where R* is not known
+    1/nu  slope of ln R_L'(p_c) against ln L           D_f  slope of ln <S>(p_c) against ln L
+
+A Measured is a value with jackknife replicas per source (hpcrg/estimate.py): one for each block left out.
+Rows [1 + blocks, n]: row 0 is of all blocks, row 1 + b without block b.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from hpcrg.errors import InputError, expected
+from hpcrg.estimate import Replicas, jackknife_error
+from hpcrg.percolation.canonical import canonical, derivative
+from hpcrg.percolation.run import Result
+
+Array = NDArray[np.float64]
+Measured = tuple[float, Replicas]
+MOMENTS = {"largest": 0, "largest2": 1, "susceptibility": 2, "clusters": 3}
+"""S, S^2, chi = sum of s^2 without the largest, and the number of clusters, each divided by the number of sites N."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted number with chi^2 over the degrees of freedom."""
+
+    measured: Measured
+    chi2: float
+    freedom: int
+
+
+EVENTS: dict[str, Callable[[NDArray[np.int32]], list[NDArray[np.int32]]]] = {
+    "axis": lambda first: [first[..., k] for k in range(first.shape[-1])],
+    "x": lambda first: [first[..., 0]],
+    "any": lambda first: [first.min(axis=-1)],
+    "all": lambda first: [first.max(axis=-1)],
+}
+"""Wrapping along one axis (the mean over axes), along x, along any axis, along all (in d > 2 perhaps by several
+clusters; in d = 2 by one). Along exactly one of two is any minus all."""
+
+
+def wrapping_rows(result: Result, which: str) -> Array:
+    """Rows of R_n, n = 0 .. items: the fraction of realisations that wrap with n occupied items."""
+    events, length = EVENTS[which](result.first), result.items + 2
+    blocks = np.array([sum(np.bincount(e[b], minlength=length) for e in events) for b in range(len(result.blocks))])
+    return _left_out(blocks[:, :-1].cumsum(axis=1), len(events) * result.spec.realisations)
+
+
+def moment_rows(result: Result, name: str) -> Array:
+    """Rows of one of MOMENTS at n = 0 .. items, per site."""
+    return _left_out(result.sums[:, MOMENTS[name]], result.spec.realisations * result.spec.lattice.volume)
+
+
+def _left_out(blocks: NDArray[np.int64], weight: int) -> Array:
+    if len(blocks) < 2:
+        raise InputError(expected("blocks", "at least 2 for an error", len(blocks)))
+    total, n = blocks.sum(axis=0), len(blocks)
+    return np.concatenate([[total / (weight * n)], (total - blocks) / (weight * (n - 1))])
+
+
+def at(result: Result, rows: Array, p: float, slope: bool = False) -> Measured:
+    """A canonical value, or its derivative in p, with its replicas."""
+    values = derivative(rows, p) if slope else canonical(rows, p)
+    return float(values[0]), {result.source: values[1:]}
+
+
+def _root(f: Callable[[float], float], low: float, high: float, where: str) -> float:
+    if f(low) * f(high) > 0:
+        raise InputError(f"{where}: expected a root between {low:.6f} and {high:.6f}, found no change of sign")
+    return cast(float, brentq(f, low, high, xtol=1e-12, rtol=1e-12))
+
+
+def _level(row: Array, level: float) -> float:
+    return _root(lambda p: float(canonical(row, p)) - level, 0.0, 1.0, "threshold")
+
+
+def threshold(result: Result, which: str, level: float) -> Measured:
+    """The p at which the wrapping probability is `level`."""
+    value, *others = (_level(row, level) for row in wrapping_rows(result, which))
+    return value, {result.source: np.array(others)}
+
+
+def crossing(small: Result, large: Result, which: str) -> Measured:
+    """The p at which two sizes wrap with equal probability, sought where the larger one's is between 0.1 and 0.9."""
+    a, b = wrapping_rows(small, which), wrapping_rows(large, which)
+    low, high = _level(b[0], 0.1), _level(b[0], 0.9)
+
+    def cross(i: int, j: int) -> float:
+        return _root(lambda p: float(canonical(a[i], p) - canonical(b[j], p)), low, high, "crossing")
+
+    left_a = np.array([cross(i, 0) for i in range(1, len(a))])
+    left_b = np.array([cross(0, j) for j in range(1, len(b))])
+    return cross(0, 0), {small.source: left_a, large.source: left_b}
+
+
+def straight(x: Sequence[float], points: Sequence[Measured], term: int) -> Fit:
+    """The intercept (term 0) or slope (term 1) of a straight line through points of independent sources, weighted by
+    their errors."""
+    ordinates = np.array([value for value, _ in points])
+    errors = np.array([math.hypot(*(jackknife_error(r) for r in replicas.values())) for _, replicas in points])
+    design = np.stack([np.ones(len(points)), np.array(x)], axis=1) / errors[:, None]
+    gain = np.linalg.pinv(design)[term] / errors
+    replicas = {
+        source: ordinates @ gain + (r - ordinates[i]) * gain[i]
+        for i, (_, sources) in enumerate(points)
+        for source, r in sources.items()
+    }
+    rest = ordinates / errors - design @ (np.linalg.pinv(design) @ (ordinates / errors))
+    return Fit((float(ordinates @ gain), replicas), float(rest @ rest), len(points) - 2)
+
+
+def _log(m: Measured) -> Measured:
+    return math.log(m[0]), {source: np.log(r) for source, r in m[1].items()}
+
+
+def _sizes(results: Sequence[Result]) -> list[float]:
+    return [float(r.spec.lattice.shape[-1]) for r in results]
+
+
+def critical_point(results: Sequence[Result], which: str, level: float, power: float = 11 / 4) -> Fit:
+    """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-power."""
+    return straight([size**-power for size in _sizes(results)], [threshold(r, which, level) for r in results], 0)
+
+
+def inverse_nu(results: Sequence[Result], which: str, p: float) -> Fit:
+    """1/nu from the slopes of the wrapping probability at p of several sizes."""
+    slopes = [_log(at(r, wrapping_rows(r, which), p, slope=True)) for r in results]
+    return straight([math.log(size) for size in _sizes(results)], slopes, 1)
+
+
+def fractal_dimension(results: Sequence[Result], p: float) -> Fit:
+    """D_f from the largest cluster at p of several sizes: <S>/N ~ L^(D_f - d)."""
+    shares = [_log(at(r, moment_rows(r, "largest"), p)) for r in results]
+    fit = straight([math.log(size) for size in _sizes(results)], shares, 1)
+    d, (value, replicas) = results[0].spec.lattice.dimension, fit.measured
+    return Fit((value + d, {source: r + d for source, r in replicas.items()}), fit.chi2, fit.freedom)
