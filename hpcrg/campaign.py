@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
-from hpcrg.lattice import LATTICES, Lattice
+from hpcrg.lattice import Lattice
 from hpcrg.models import Model, make_model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
 from hpcrg.specs import (
@@ -33,7 +33,8 @@ from hpcrg.specs import (
     TrainSpec,
     TuneSpec,
 )
-from hpcrg.updates import UPDATES
+from hpcrg.system import System
+from hpcrg.updates import check_round
 from hpcrg.validation import StrictLoader, explain
 
 __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load", "parse"]
@@ -72,7 +73,11 @@ class Campaign(Spec):
 
     def lattice_of(self, size: int) -> Lattice:
         """The lattice of one linear size."""
-        return LATTICES[self.lattice.type]((size,) * self.lattice.dimension)
+        return self.lattice.of_size(size)
+
+    def copies(self, spec: EnsembleSpec) -> int:
+        """Copies of a group: as it says, else as the model says."""
+        return self.physics.copies if spec.copies is None else spec.copies
 
     def ensembles(self, ladders: Mapping[str, Sequence[float]] | None = None) -> list[Ensemble]:
         """Every ensemble asked for, group by group and size by size. `ladders` gives the betas of tuned ladders by
@@ -114,6 +119,7 @@ class Campaign(Spec):
             updates=tuple(UpdateCall(u.type, u.repeat) for u in spec.updates),
             exchange=spec.ladder.slots > 1 if spec.exchange is None else spec.exchange, seed=self.seed,
             thermalise=spec.thermalise, measure=spec.measure, keep=spec.keep, chains=spec.chains, draws=spec.draws,
+            copies=self.copies(spec),
         )  # fmt: skip
 
     def _problems(self) -> Iterator[str]:
@@ -140,8 +146,8 @@ class Campaign(Spec):
             try:
                 for lattice in map(self.lattice_of, spec.sizes):
                     spec.ladder.resolve(self.physics, lattice)
-                    for update in spec.updates:
-                        UPDATES[update.type].check(self.physics, lattice)
+                    updates = [u.type for u in spec.updates]
+                    check_round(System(self.physics, lattice), updates, spec.ladder.slots, self.copies(spec))
             except Unsupported as error:
                 yield f"{where}: {error}"
             if spec.exchange and spec.ladder.slots < 2:

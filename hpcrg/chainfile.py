@@ -22,16 +22,18 @@ from hpcrg.errors import CorruptFile, expected
 
 @dataclass
 class ChainState:
-    """One rank's view of a chain after `round` rounds. `slot_of` covers every walker, `spins` and `rng` the walkers
-    of this rank; `attempted` and `accepted` count exchanges by lower slot since the last measurement."""
+    """One rank's view of a chain after `round` rounds. `slot_of[copy, walker]` covers every walker, `block` (walkers as
+    their layout holds them) and `rng` those of this rank; `attempted` and `accepted` [copy, slot] count exchanges by lower
+    slot since the last measurement; `couplings` are those of the chain."""
 
     round: int
     slot_of: NDArray[np.int64]
-    spins: NDArray[np.int8]
+    block: NDArray[Any]
     rng: NDArray[np.uint64]
     attempted: NDArray[np.int64]
     accepted: NDArray[np.int64]
     hashes: dict[int, int]
+    couplings: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class ChainFile:
 
     def save(self, state: ChainState, segments: list[Segment], comm: Comm) -> None:
         """Commit the chain: gather the walkers and write the checkpoint at rank 0. Collective."""
-        parts = comm.gather((state.spins, state.rng))
+        parts = comm.gather((state.block, state.rng))
         if parts is None:
             return
         text = json.dumps({"id": self.id, "chain": self.chain, "segments": [s.as_json() for s in segments]})
         checkpoint.save(self.path, {
             "round": np.array(state.round), "slot_of": state.slot_of,
-            "spins": np.concatenate([p[0] for p in parts]), "rng": np.concatenate([p[1] for p in parts]),
-            "attempted": state.attempted, "accepted": state.accepted,
+            "block": np.concatenate([p[0] for p in parts]), "rng": np.concatenate([p[1] for p in parts]),
+            "attempted": state.attempted, "accepted": state.accepted, "couplings": state.couplings,
             "hashed_rounds": np.array(list(state.hashes), np.int64),
             "hashes": np.array(list(state.hashes.values()), np.uint64),
             "record": np.frombuffer(text.encode(), np.uint8),
@@ -88,10 +90,11 @@ class ChainFile:
         contents: Contents | None = comm.bcast(found)
         if contents is None:
             return None
-        a, mine = contents.arrays, slice(walkers.start, walkers.stop)
+        a, all_ = contents.arrays, len(walkers) == ensemble.walkers
+        mine = slice(None) if all_ else slice(walkers.start, walkers.stop)
         state = ChainState(
-            int(a["round"]), a["slot_of"], a["spins"][mine].copy(), a["rng"][mine].copy(),
-            a["attempted"], a["accepted"], dict(contents.hashes),
+            int(a["round"]), a["slot_of"], a["block"][mine].copy(), a["rng"][mine].copy(),
+            a["attempted"], a["accepted"], dict(contents.hashes), a["couplings"],
         )  # fmt: skip
         return state, contents.segments
 

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError
-from hpcrg.lattice import LATTICES, Lattice
+from hpcrg.lattice import Lattice
+from hpcrg.layout import Layout
 from hpcrg.models import Model, make_model
-from hpcrg.updates import kernel_version
+from hpcrg.system import System
+from hpcrg.updates import kernel_version, layout_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Ensemble:
     keep: int
     chains: int
     draws: int
+    copies: int = 1
 
     @property
     def label(self) -> str:
@@ -62,12 +65,28 @@ class Ensemble:
     @cached_property
     def geometry(self) -> Lattice:
         """The lattice itself."""
-        return LATTICES[self.lattice["type"]]((self.size,) * self.lattice["dimension"])
+        shape = (self.size,) * self.lattice["dimension"]
+        return Lattice(shape, self.lattice["type"], self.lattice.get("boundary", "periodic"))
+
+    @cached_property
+    def system(self) -> System:
+        """The model on the lattice."""
+        return System(self.physics, self.geometry)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How walkers are held."""
+        return layout_of(self.system, [u.type for u in self.updates], self.slots, self.copies)
 
     @property
     def slots(self) -> int:
         """The number of temperatures."""
         return len(self.betas)
+
+    @property
+    def walkers(self) -> int:
+        """Configurations of one chain: copies times slots, numbered copy * slots + walker."""
+        return self.copies * self.slots
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
@@ -87,7 +106,7 @@ class Ensemble:
     @cached_property
     def version(self) -> str:
         """The version of the kernels that make the numbers."""
-        return kernel_version(self.physics, [u.type for u in self.updates])
+        return kernel_version(self.system, [u.type for u in self.updates])
 
     def identity(self) -> dict[str, Any]:
         """What the id hashes."""
@@ -96,7 +115,8 @@ class Ensemble:
         return {
             "model": dict(self.model), "lattice": dict(self.lattice) | {"size": self.size}, "betas": list(self.betas),
             "updates": [asdict(u) for u in self.updates], "exchange": self.exchange, "seed": self.seed,
-            "thermalise": self.thermalise, "measure": self.measure, "keep": self.keep, "version": self.version,
+            "thermalise": self.thermalise, "measure": self.measure, "keep": self.keep, "copies": self.copies,
+            "version": self.version,
         }  # fmt: skip
 
     @cached_property

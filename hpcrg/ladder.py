@@ -18,7 +18,7 @@ from hpcrg.errors import expected
 from hpcrg.jit import helper, kernel
 from hpcrg.rng import fraction, hash64
 
-SIGNATURE = "void(uint64, int64, int64[::1], float64[::1], float64[::1], int64[::1], int64[::1], int64[::1])"
+SIGNATURE = "void(uint64, int64, float64[::1], float64[::1], int64[:,::1], int64[:,::1], int64[:,::1])"
 Exchange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -28,19 +28,33 @@ def acceptance(beta_cold: float, beta_hot: float, energy_cold: float, energy_hot
     return float(np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
 
 
+@helper
+def exchange_pairs(key, turn, energy, betas, slot_of, by_slot, attempted, accepted):  # type: ignore[no-untyped-def]
+    """One exchange of round `turn` in every copy: moves the labels slot_of[copy, walker] and counts by lower slot.
+    Energies are numbered copy * slots + walker, or + slot where `by_slot`."""
+    copies, slots = slot_of.shape
+    walker_at = np.empty(slots, np.int64)
+    for copy in range(copies):
+        for walker in range(slots):
+            walker_at[slot_of[copy, walker]] = walker
+        for p in range(turn % 2, slots - 1, 2):
+            cold, hot = walker_at[p], walker_at[p + 1]
+            low, high = (p, p + 1) if by_slot else (cold, hot)
+            attempted[copy, p] += 1
+            first = copy * slots
+            chance = acceptance(betas[p], betas[p + 1], float(energy[first + low]), float(energy[first + high]))
+            if fraction(hash64(key, turn, p, copy)) < chance:
+                accepted[copy, p] += 1
+                slot_of[copy, cold], slot_of[copy, hot] = p + 1, p
+
+
 @cache
 def make_exchange() -> Callable[..., None]:
-    """The compiled loop over pairs; compiled or loaded when first needed."""
+    """The exchange of labels as a function that Python can call; compiled or loaded when first needed."""
 
     @kernel(SIGNATURE)
-    def exchange(key, turn, walker_at, energy, betas, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
-        for p in range(turn % 2, betas.size - 1, 2):
-            cold, hot = walker_at[p], walker_at[p + 1]
-            attempted[p] = 1
-            chance = acceptance(betas[p], betas[p + 1], energy[cold], energy[hot])
-            if fraction(hash64(key, turn, p)) < chance:
-                accepted[p] = 1
-                slot_of[cold], slot_of[hot] = p + 1, p
+    def exchange(key, turn, energy, betas, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
+        exchange_pairs(key, turn, energy, betas, slot_of, False, attempted, accepted)
 
     return exchange
 
@@ -49,19 +63,19 @@ def swap(
     key: np.uint64, turn: int, slot_of: NDArray[np.int64], energy: NDArray[np.float64] | NDArray[np.int64],
     betas: NDArray[np.float64],
 ) -> Exchange:  # fmt: skip
-    """One exchange of round `turn` in one chain: the new slot of every walker, and for every slot p whether
-    the pair (p, p + 1) was tried and was accepted (int64[slot], 0 or 1; the last is always 0).
+    """One exchange of round `turn` in one chain: the new slot of every walker int64[copy, walker], and for every slot p
+    whether the pair (p, p + 1) was tried and was accepted (int64[copy, slot], 0 or 1; the last is always 0).
 
-    `energy` is by walker, `betas` by slot. A pure function: equal arguments give equal results on every
-    rank. Raises ValueError unless there are as many walkers as slots.
+    `energy` is by walker, one copy after the other, `betas` by slot. A pure function: equal arguments give equal results on
+    every rank. Raises ValueError unless there are as many walkers as slots in every copy.
     """
-    if not len(slot_of) == len(energy) == len(betas):
-        raise ValueError(expected("swap", f"{len(betas)} walkers and energies", (len(slot_of), len(energy))))
+    if slot_of.ndim != 2 or len(energy) != slot_of.size or slot_of.shape[1] != len(betas):
+        wanted = f"walkers (copy, {len(betas)}) and as many energies"
+        raise ValueError(expected("swap", wanted, (slot_of.shape, len(energy))))
     after = np.array(slot_of, np.int64)
-    attempted, accepted = np.zeros(len(betas), np.int64), np.zeros(len(betas), np.int64)
-    walker_at = np.argsort(after)
+    attempted, accepted = np.zeros_like(after), np.zeros_like(after)
     numbers = np.array(energy, np.float64), np.array(betas, np.float64)
-    make_exchange()(np.uint64(key), turn, walker_at, *numbers, after, attempted, accepted)
+    make_exchange()(np.uint64(key), turn, *numbers, after, attempted, accepted)
     return after, attempted, accepted
 
 

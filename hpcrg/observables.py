@@ -4,43 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
+from hpcrg.interaction import make_near, make_site
 from hpcrg.jit import helper, kernel, part
-from hpcrg.lattice import Lattice
-from hpcrg.models.base import Model, Physics
-from hpcrg.rng import choose, load, store
+from hpcrg.rng import load, store
+from hpcrg.system import System
 
 U64 = np.uint64
-SIGNATURE = "void(int8[:,::1], int32[:,::1], int64[::1], float64, int64[::1], int64[:,::1], float64[::1])"
 
 
 @dataclass(frozen=True)
-class Measure:
-    """measure(spins[walker, site], neighbours, energy[walker], order[walker, component], structure[walker])
-    fills the last three: the total energy, the raw order parameter summed over sites, and the squared
-    order parameter per site at the smallest wave vector, averaged over the lattice axes."""
+class Observable:
+    """A series beyond energy and order parameter. `applies(system, copies)` says which systems have it; `make(system)`
+    builds a part extra(block, neighbours, couplings, slot_of, out[row, component]) of the plain layout, with a row for
+    each walker, or, where it is taken `between_copies`, for each slot."""
 
-    kernel: Callable[..., None]
-    shape: NDArray[np.int64]
-    scale: float
-
-    def __call__(
-        self, spins: NDArray[np.int8], neighbours: NDArray[np.int32], energy: NDArray[np.int64],
-        order: NDArray[np.int64], structure: NDArray[np.float64],
-    ) -> None:  # fmt: skip
-        self.kernel(spins, neighbours, self.shape, self.scale, energy, order, structure)
+    name: str
+    long_name: str
+    components: int
+    applies: Callable[[System, int], bool]
+    make: Callable[[System], Any]
+    between_copies: bool = False
 
 
-def build_measure(model: Model, lattice: Lattice) -> Measure:
-    """The measurement for one model and lattice."""
-    compiled = make_measure(model.physics, lattice.dimension, model.components)
-    return Measure(compiled, np.array(lattice.shape, np.int64), model.structure_scale)
+OBSERVABLES: tuple[Observable, ...] = ()
+
+
+def observables_of(system: System, copies: int) -> tuple[Observable, ...]:
+    """The observables that are measured of a system beside energy, order parameter and structure factor."""
+    return tuple(o for o in OBSERVABLES if o.applies(system, copies))
+
+
+def make_bulk(system: System) -> Any:
+    """bulk(walker, neighbours, couplings, site): the share of the energy that is booked at a site; every term once."""
+    physics = system.physics
+    if physics.bulk is not None:
+        return physics.bulk
+    pair, read, coupling, site_energy = physics.pair, physics.read, make_near(system), make_site(system)
+    first, last = U64(system.columns.start), U64(system.columns.stop)
+    zero, halved = np.int64(0) if system.integer else 0.0, system.halved
+
+    @part(f"bulk.{system.name}")
+    def bulk(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
+        spin, energy = read(walker, site), zero
+        if not halved or site >= U64(neighbours.shape[0] // 2):
+            for k in range(first, last):
+                near = U64(neighbours[site, k])
+                energy += coupling(couplings, site, k) * pair(spin, read(walker, near))
+        return energy + site_energy(spin)
+
+    return bulk
 
 
 @helper
@@ -57,46 +75,54 @@ def wave_power(sums, axis, extent, components):  # type: ignore[no-untyped-def]
     return power
 
 
-def make_measure(physics: Physics, dimension: int, components: int) -> Callable[..., None]:
-    """The kernel; row = a line of sites along the last axis."""
-    add_rows = make_rows(physics, dimension, components)
+def make_measure(system: System) -> Any:
+    """measure(block, neighbours, couplings, shape, scale, energy, order, structure) of the plain layout: the total
+    energy, the raw order parameter summed over sites, and the squared order parameter per site at the smallest wave
+    vector, averaged over the lattice axes. Both sites of a honeycomb cell stand where the cell stands."""
+    add_rows, dimension, components = make_rows(system), system.lattice.dimension, system.model.components
+    kind = system.model.order_dtype.type
 
-    @kernel(SIGNATURE, f"{physics.name}-{dimension}d")
-    def measure(spins, neighbours, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
-        sums = np.empty((dimension, shape.max(), components), np.int64)
-        for w in range(spins.shape[0]):
+    @part(f"measure.{system.name}")
+    def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
+        sums = np.empty((dimension, shape.max(), components), kind)
+        for w in range(block.shape[0]):
             sums[:] = 0
-            energy[w] = add_rows(spins[w], neighbours, shape, sums)
+            energy[w] = add_rows(block[w], neighbours, couplings, shape, sums)
             for c in range(components):
                 order[w, c] = sums[0, :, c].sum()
             power = 0.0
             for axis in range(dimension):
                 power += wave_power(sums, axis, shape[axis], components)
-            volume = float(spins.shape[1])
+            volume = float(neighbours.shape[0])
             structure[w] = scale * power / (dimension * volume * volume)
 
     return measure
 
 
-def make_rows(physics: Physics, dimension: int, components: int) -> Any:
-    """rows(spins, neighbours, shape, sums) -> energy, and order parameter summed over the planes of every
-    axis."""
-    pair, channel, weight, last = physics.pair, physics.channel, physics.weight, dimension - 1
+def make_rows(system: System) -> Any:
+    """rows(walker, neighbours, couplings, shape, sums) -> energy, and order parameter summed over the planes of every
+    axis; a row is a line of sites along the last axis."""
+    physics, dimension, components = system.physics, system.lattice.dimension, system.model.components
+    bulk, read, book, last = make_bulk(system), physics.read, physics.book, dimension - 1
+    kind, zero = system.model.order_dtype.type, np.int64(0) if system.integer else 0.0
 
-    @part(f"rows.{physics.name}.{dimension}.{components}")
-    def rows(spins, neighbours, shape, sums):  # type: ignore[no-untyped-def]
+    @part(f"rows.{system.name}")
+    def rows(walker, neighbours, couplings, shape, sums):  # type: ignore[no-untyped-def]
         extent = U64(shape[last])
-        row = np.empty(components, np.int64)
-        energy = np.int64(0)
-        for r in range(U64(spins.size) // extent):
+        row = np.empty(components, kind)
+        energy = zero
+        for r in range(U64(neighbours.shape[0]) // extent):
             row[:] = 0
+            parity, rest = np.int64(0), np.int64(r)
+            for axis in range(last - 1, -1, -1):
+                parity |= (rest % shape[axis] & 1) << (last - axis)
+                rest //= shape[axis]
             for x in range(extent):
                 site = r * extent + x
-                spin = spins[site]
-                for k in range(dimension):
-                    energy += pair(spin, spins[U64(neighbours[site, k])])
-                row[U64(channel(spin))] += weight(spin)
-                sums[U64(last), x, U64(channel(spin))] += weight(spin)
+                energy += bulk(walker, neighbours, couplings, site)
+                spin = read(walker, site)
+                book(row, spin, parity | np.int64(x & U64(1)))
+                book(sums[U64(last), x], spin, parity | np.int64(x & U64(1)))
             rest = np.int64(r)
             for axis in range(last - 1, -1, -1):
                 for c in range(components):
@@ -107,36 +133,44 @@ def make_rows(physics: Physics, dimension: int, components: int) -> Any:
     return rows
 
 
-@cache
-def make_fill() -> Callable[..., None]:
-    """fill(rng, states, codes): independent uniform codes; compiled or loaded when first needed."""
+def make_fill(system: System) -> Any:
+    """fill(rng, walker): independent spins at infinite temperature; compiled or loaded when first needed."""
+    fresh, write = system.physics.fresh, system.physics.write
+    kind = "float64[:,::1]" if system.model.spin_components else "int8[::1]"
 
-    @kernel("void(uint64[::1], int64, uint8[::1])")
-    def fill(rng, states, codes):  # type: ignore[no-untyped-def]
+    @kernel(f"void(uint64[::1], int64, {kind})", system.physics.name)
+    def fill(rng, volume, walker):  # type: ignore[no-untyped-def]
         state = load(rng)
-        for site in range(codes.size):
-            state, codes[site] = choose(state, states)
+        for site in range(U64(volume)):
+            state, spin = fresh(state)
+            write(walker, site, spin)
         store(rng, state)
 
     return fill
 
 
-def _random(model: Model, lattice: Lattice, rng: NDArray[np.uint64]) -> NDArray[np.int8]:
-    codes = np.empty(lattice.volume, np.uint8)
-    make_fill()(rng, model.states, codes)
-    return model.from_codes(codes)
+def _random(system: System, rng: NDArray[np.uint64]) -> NDArray[Any]:
+    components = system.model.spin_components
+    walker = np.empty((components, system.volume) if components else system.volume, system.model.dtype)
+    make_fill(system)(rng, system.volume, walker)
+    return walker
 
 
-def _ordered(model: Model, lattice: Lattice, rng: NDArray[np.uint64]) -> NDArray[np.int8]:
-    return model.from_codes(np.full(lattice.volume, model.states - 1, np.uint8))
+def _ordered(system: System, rng: NDArray[np.uint64]) -> NDArray[Any]:
+    return np.array(system.model.ordered(system.lattice), system.model.dtype)
 
 
 STARTS = {"random": _random, "ordered": _ordered}
 
 
-def initial(model: Model, lattice: Lattice, start: str, rng: NDArray[np.uint64]) -> NDArray[np.int8]:
-    """A configuration int8[site] to start from: "random" (infinite temperature; advances `rng` in place) or
-    "ordered" (every site in the last state). Raises InputError for another name."""
+def initial(
+    system: System, start: str, rng: NDArray[np.uint64], vacant: NDArray[np.uint8] | None = None
+) -> NDArray[Any]:
+    """A configuration [site] ([component, site]) to start from: "random" (infinite temperature; advances `rng` in place)
+    or "ordered", with 0 on vacant sites. Raises InputError for another name."""
     if start not in STARTS:
         raise InputError(expected("start", f"one of {', '.join(STARTS)}", start, STARTS))
-    return STARTS[start](model, lattice, rng)
+    spins = STARTS[start](system, rng)
+    if vacant is not None:
+        spins[..., vacant > 0] = 0
+    return spins

@@ -1,7 +1,6 @@
 """What a campaign will cost: spin updates, core-hours, memory and disk of every ensemble, from timed kernels.
 
-Timings are cached per host, model, lattice dimension and update, and measured on about 4096 sites; `refresh` measures
-them anew. Disk is a bound without compression for series and the packed size for configurations.
+Timings are cached per host, system and list of updates; `refresh` measures them anew. Disk is a bound without compression for series and the packed size for configurations.
 """
 
 from __future__ import annotations
@@ -10,25 +9,23 @@ import json
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hpcrg import __version__
-from hpcrg.bank.schema import columns, stored_shape
-from hpcrg.bank.write import update_series
+from hpcrg.bank.schema import columns, stored_dtype, stored_shape
 from hpcrg.campaign import Campaign
+from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble
 from hpcrg.files import write_atomically
 from hpcrg.jit import cache_directory
-from hpcrg.lattice import LATTICES
-from hpcrg.observables import initial
-from hpcrg.rng import Purpose, stream
+from hpcrg.sampler import Kernels, start
 from hpcrg.segmentbuffer import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
-from hpcrg.updates import UPDATES
 
 SITES = 4096
+LANES = 64  # temperatures to time a ladder with that is still to be tuned
 MEASURING = 1.6  # nanoseconds a site
 PROCESS_BYTES = 200e6  # an interpreter with numba and HDF5
 
@@ -50,57 +47,65 @@ def calibration_file() -> Path:
 
 
 def calibrated(campaign: Campaign, refresh: bool) -> dict[str, float]:
-    """Nanoseconds per site and sweep of every update that the campaign uses, on one core of this host."""
+    """Nanoseconds per site and round of every list of updates that the campaign uses, on one core of this host."""
     path = calibration_file()
     known: dict[str, float] = json.loads(path.read_text()) if path.exists() and not refresh else {}
-    needed = {(u.type, _key(campaign, u.type)) for e in campaign.ensembles() for u in e.updates}
-    for update, key in sorted(needed):
+    needed = {_key(e): e for e in campaign.ensembles()}
+    for key, ensemble in sorted(needed.items()):
         if key not in known:
-            known[key] = _time(campaign, update)
+            known[key] = _time(_trial(ensemble))
     write_atomically(path, json.dumps(known, indent=1, sort_keys=True).encode())
     return known
 
 
-def _key(campaign: Campaign, update: str) -> str:
-    model = json.dumps(campaign.model.model_dump(), sort_keys=True)
-    return f"{__version__} {model} d={campaign.lattice.dimension} {update}"
+def _trial(ensemble: Ensemble) -> Ensemble:
+    """A chain to time: that of the ensemble, or in the plain layout, where a site costs the same at any size, a small
+    one."""
+    e = replace(ensemble, betas=ensemble.betas or (0.5,) * LANES, chains=1, seed=0)
+    if e.layout.name != "plain" or e.geometry.volume <= 2 * SITES:
+        return e
+    smaller = e.size
+    while smaller % 2 == 0 and (smaller // 2) ** e.geometry.dimension * e.geometry.basis >= SITES:
+        smaller //= 2
+    return replace(e, betas=e.betas[:4], size=smaller)
 
 
-def _time(campaign: Campaign, update: str) -> float:
-    model, d = campaign.physics, campaign.lattice.dimension
-    lattice = LATTICES[campaign.lattice.type]((round(SITES ** (1 / d)),) * d)
-    sweep, table = UPDATES[update].build(model, lattice), lattice.neighbours()
-    rng = stream(0, Purpose.WALKER, 0)[None, :].copy()
-    spins = initial(model, lattice, "random", rng[0].copy())[None, :].copy()
-    exact = model.exact(lattice).beta_c
-    betas, info = np.array([exact.value if exact else 0.5]), np.empty((1, len(sweep.series)))
-    rounds, spent = 0, 0.0
-    sweep.kernel(spins, betas, rng, table, info)
+def _key(ensemble: Ensemble) -> str:
+    e = _trial(ensemble)
+    updates = " ".join(f"{u.type}x{u.repeat}" for u in e.updates)
+    return f"{__version__} {e.version} {e.system.name} {json.dumps(dict(e.model), sort_keys=True)} L={e.size} {updates}"
+
+
+def _time(trial: Ensemble) -> float:
+    running = start(Kernels(trial), 0, Alone(), range(trial.walkers))
+    rounds, count, spent = 0, 1, 0.0
+    running.advance()
     while spent < 0.2:
         begun = time.process_time()
-        for _ in range(20):
-            sweep.kernel(spins, betas, rng, table, info)
-        rounds, spent = rounds + 20, spent + time.process_time() - begun
-    return 1e9 * spent / (rounds * lattice.volume)
+        running.advance(count)
+        rounds, count, spent = rounds + count, 2 * count, spent + time.process_time() - begun
+    return 1e9 * spent / (rounds * trial.geometry.volume * trial.walkers)
 
 
-def cost(campaign: Campaign, ensemble: Ensemble, timings: Mapping[str, float], slots: int) -> Cost:
+def cost(ensemble: Ensemble, timings: Mapping[str, float], slots: int) -> Cost:
     """The cost of one ensemble of `slots` temperatures."""
-    e = ensemble
-    passes = e.geometry.volume * slots * e.chains * e.rounds
-    sweeps = [(_key(campaign, u.type), u.repeat) for u in e.updates]
-    seconds = passes * (sum(timings[key] * repeat for key, repeat in sweeps) + MEASURING) * 1e-9
-    stored = int(np.prod(stored_shape(e.physics, e.geometry), dtype=np.int64))
-    row = sum(c.component * np.dtype(c.dtype).itemsize for c in columns(e.physics, update_series(e)).values())
-    disk = e.chains * slots * (e.draws * stored + e.measurements * row)
-    table = 8 * e.geometry.dimension * e.geometry.volume
-    buffers = 3 * (SEGMENT_BYTES + slots * min(SEGMENT_MEASUREMENTS, e.measurements) * row)
-    memory = PROCESS_BYTES + slots * e.geometry.volume + table + buffers
-    return Cost(e, float(passes * sum(n for _, n in sweeps)), seconds / 3600, memory, float(disk))
+    e, model = ensemble, ensemble.physics
+    walkers = slots * e.copies
+    passes = e.geometry.volume * walkers * e.chains * e.rounds
+    seconds = passes * (timings[_key(e)] + MEASURING / e.measure) * 1e-9
+    stored = int(np.prod(stored_shape(model, e.geometry), dtype=np.int64)) * stored_dtype(model).itemsize
+    row = sum(c.length * np.dtype(c.dtype).itemsize for c in columns(e).values())
+    disk = e.chains * walkers * (e.draws * stored + e.measurements * row)
+    table = 4 * e.system.coordination * e.geometry.volume
+    buffers = 3 * (SEGMENT_BYTES + walkers * min(SEGMENT_MEASUREMENTS, e.measurements) * row)
+    memory = PROCESS_BYTES + walkers * e.geometry.volume * model.dtype.itemsize * max(1, model.spin_components)
+    return Cost(
+        e, float(passes * sum(u.repeat for u in e.updates)), seconds / 3600, memory + table + buffers, float(disk)
+    )
 
 
 def costs(campaign: Campaign, refresh: bool = False) -> list[Cost]:
     """The cost of every ensemble of a campaign."""
     timings = calibrated(campaign, refresh)
     slots = {g: s.ladder.tune.slots if s.ladder.tune else 0 for g, s in campaign.ensembles_.items()}
-    return [cost(campaign, e, timings, slots[e.group] or e.slots) for e in campaign.ensembles()]
+    return [cost(e, timings, slots[e.group] or e.slots) for e in campaign.ensembles()]

@@ -32,6 +32,11 @@ class Purpose(IntEnum):
     TIES = 5
     TRAINING = 6
     SYNTHETIC = 7
+    DISORDER = 8
+    POPULATION = 9
+    PERCOLATION = 10
+    FLAT_HISTOGRAM = 11
+    DIMERS = 12
 
 
 def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.random.SeedSequence:
@@ -44,6 +49,16 @@ def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.rando
 def stream(seed: int, purpose: Purpose, *address: int) -> NDArray[np.uint64]:
     """The state of a generator of its own, uint64[4]. Raises ValueError for a word outside 0 .. 2^32 - 1."""
     return np.asarray(_sequence(seed, purpose, address).generate_state(4, np.uint64), np.uint64)
+
+
+def states(seed: int, purpose: Purpose, count: int, *address: int) -> NDArray[np.uint64]:
+    """`count` independent states in one row, uint64[4 count]; one of them is that of `stream`."""
+    return np.asarray(_sequence(seed, purpose, address).generate_state(4 * count, np.uint64), np.uint64)
+
+
+def generator(seed: int, purpose: Purpose, *address: int) -> np.random.Generator:
+    """A numpy generator of its own, for what is drawn once and stored."""
+    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, address)))
 
 
 def key_of(seed: int, purpose: Purpose, *address: int) -> np.uint64:

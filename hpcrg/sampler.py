@@ -1,9 +1,9 @@
 """The sampling loop: chains of walkers on a ladder, identical on any number of ranks.
 
-One round is every update of the list on every walker, then one non-reversible even-odd exchange. What a chain does
-depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges are decided by
-a counter hash that every rank computes alike, and states stay where they are while slot labels move. Whole chains are
-divided over ranks first, the walkers of a chain only when there are more ranks than chains.
+One round is a non-reversible even-odd exchange between slots, then every update of the list on every walker. What a
+chain does depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges are
+decided by a counter hash that every rank computes alike. Whole chains are divided over ranks first, the walkers of a
+chain only when there are more ranks than chains and their layout allows it.
 
 The checkpoint is the commit record: a segment file counts once the checkpoint that names it has been written.
 """
@@ -28,10 +28,12 @@ from hpcrg.comm import Alone, Comm, share
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import Interrupted
 from hpcrg.ladder import swap
-from hpcrg.observables import build_measure, initial
-from hpcrg.rng import Purpose, id_words, key_of, stream
-from hpcrg.segmentbuffer import Buffer, Measurement
-from hpcrg.updates import UPDATES, Sweep
+from hpcrg.measuring import Measurement, Measuring
+from hpcrg.observables import initial
+from hpcrg.rng import Purpose, generator, id_words, key_of, states
+from hpcrg.rounds import make_energy, make_rounds
+from hpcrg.segmentbuffer import Buffer
+from hpcrg.updates import UPDATES
 
 THERMALISATION_STRIDE = 64
 Progress = Callable[[int, int, int], None]
@@ -45,76 +47,137 @@ class Kernels:
     ensemble: Ensemble
 
     @cached_property
-    def sweeps(self) -> list[tuple[Sweep, int]]:
-        """The updates of one round and how often each runs."""
+    def rounds(self) -> tuple[Callable[..., None], tuple[str, ...]]:
+        """Any number of rounds, and the names of the series they leave."""
         e = self.ensemble
-        return [(UPDATES[u.type].build(e.physics, e.geometry), u.repeat) for u in e.updates]
+        steps = [(u.type, UPDATES[u.type].build(e.system, e.slots, e.copies), u.repeat) for u in e.updates]
+        return make_rounds(e.system, e.layout, steps)
 
     @cached_property
-    def measure(self) -> Any:
-        """Energy, order parameter and structure factor of walkers."""
-        return build_measure(self.ensemble.physics, self.ensemble.geometry)
+    def energies(self) -> Callable[..., None]:
+        """Energies of walkers, for exchanges between ranks."""
+        return make_energy(self.ensemble.system, self.ensemble.layout)
 
     @cached_property
-    def neighbours(self) -> NDArray[np.int32]:
-        """The neighbour table."""
-        return self.ensemble.geometry.neighbours()
+    def measuring(self) -> Measuring:
+        """What is measured of walkers."""
+        return Measuring(self.ensemble)
 
 
 def start_state(ensemble: Ensemble, chain: int, walkers: range) -> ChainState:
-    """The state before the first round: even chains start at random, odd chains fully ordered, so that chains which
-    still remember their start disagree."""
-    words = id_words(ensemble.id)
-    kind = "random" if chain % 2 == 0 else "ordered"
-    shape = (len(walkers), ensemble.geometry.volume)
-    spins, rng = np.empty(shape, dtype=np.int8), np.empty((len(walkers), 4), dtype=np.uint64)
-    for i, w in enumerate(walkers):
-        first = stream(ensemble.seed, Purpose.INITIAL, *words, chain, w)
-        spins[i] = initial(ensemble.physics, ensemble.geometry, kind, first)
-        rng[i] = stream(ensemble.seed, Purpose.WALKER, *words, chain, w)
-    zero = np.zeros(ensemble.slots, dtype=np.int64)
-    return ChainState(0, np.arange(ensemble.slots), spins, rng, zero, zero.copy(), {})
+    """The state before the first round: even lines (copies of chains in order) start at random, odd ones fully ordered,
+    so that those which still remember their start disagree."""
+    e, words = ensemble, (*id_words(ensemble.id), chain)
+    disorder = e.system.disorder(generator(e.seed, Purpose.DISORDER, *words))
+    rows, length = e.layout.rng(len(walkers))
+    first = walkers.start if e.layout.divisible else 0
+    spins = []
+    for w in walkers:
+        kind = "random" if (chain * e.copies + w // e.slots) % 2 == 0 else "ordered"
+        own = states(e.seed, Purpose.INITIAL, 1, *words, w)
+        spins.append(initial(e.system, kind, own, disorder.vacant))
+    rng = np.array([states(e.seed, Purpose.WALKER, length // 4, *words, first + r) for r in range(rows)])
+    slot_of = np.tile(np.arange(e.slots), (e.copies, 1))
+    zero = np.zeros((e.copies, e.slots), np.int64)
+    return ChainState(0, slot_of, e.layout.pack(np.array(spins)), rng, zero, zero.copy(), {}, disorder.couplings)
 
 
-def advance(kernels: Kernels, key: np.uint64, state: ChainState, comm: Comm, walkers: range) -> Measurement:
-    """One round, in place. The measurement is of the state after the updates and before the exchange."""
+@dataclass
+class Running:
+    """One chain while it is being sampled by this rank, which holds `walkers` of it."""
+
+    kernels: Kernels
+    key: np.uint64
+    comm: Comm
+    walkers: range
+    state: ChainState
+
+    def __post_init__(self) -> None:
+        e, n = self.kernels.ensemble, len(self.walkers)
+        self.tables = e.layout.prepare(self.state.couplings)
+        self.info = np.zeros((n, max(1, len(self.kernels.rounds[1]))))
+        self.energy = np.empty(n, e.system.energy_dtype)
+        self.ladder = np.array(e.betas)
+        if self.state.round == 0:
+            self.state.hashes[0] = state_hash(self.state, self.comm)
+
+    def advance(self, count: int = 1) -> None:
+        """`count` rounds, in place. Where walkers are divided over ranks, exchanges are made here, round by round; the
+        numbers are the same."""
+        whole = len(self.walkers) == self.kernels.ensemble.walkers
+        if whole or not self.kernels.ensemble.exchange:
+            self._rounds(count, whole)
+        else:
+            for _ in range(count):
+                self._exchange()
+                self._rounds(1, whole)
+        if self.state.round & (self.state.round - 1) == 0:
+            self.state.hashes[self.state.round] = state_hash(self.state, self.comm)
+
+    def _rounds(self, count: int, whole: bool) -> None:
+        s, e = self.state, self.kernels.ensemble
+        mine = slice(self.walkers.start, self.walkers.stop)
+        slot_of = s.slot_of if whole else s.slot_of.reshape(1, -1)[:, mine].copy()
+        self.kernels.rounds[0](
+            s.block, s.rng, *self.tables, self.ladder, slot_of, self.key, s.round + 1, count, e.exchange and whole,
+            self.energy, self.info, s.attempted, s.accepted,
+        )  # fmt: skip
+        s.round += count
+
+    def _exchange(self) -> None:
+        s, e = self.state, self.kernels.ensemble
+        self.kernels.energies(s.block, *self.tables, self.energy)
+        energies = self.comm.allgather(self.energy, e.walkers)
+        s.slot_of, tried, accepted = swap(self.key, s.round + 1, s.slot_of, energies, self.ladder)
+        s.attempted, s.accepted = s.attempted + tried, s.accepted + accepted
+
+    def measure(self) -> Measurement:
+        """A measurement of the state as it is."""
+        names = self.kernels.rounds[1]
+        updates = {name: self.info[:, k].copy() for k, name in enumerate(names)}
+        return self.kernels.measuring.measure(
+            self.state.block, self.tables, self.state.slot_of, updates, len(self.walkers)
+        )  # fmt: skip
+
+    def spins(self) -> NDArray[Any]:
+        """The configurations of this rank's walkers [walker, ...]."""
+        e = self.kernels.ensemble
+        spins = e.layout.unpack(self.state.block, len(self.walkers))
+        if not e.layout.by_slot:
+            return spins
+        return spins[(np.arange(e.copies)[:, None] * e.slots + self.state.slot_of).ravel()]
+
+    def forget_exchanges(self) -> None:
+        """Start counting exchanges anew."""
+        self.state.attempted, self.state.accepted = (
+            np.zeros_like(self.state.attempted),
+            np.zeros_like(self.state.accepted),
+        )
+
+
+def start(kernels: Kernels, chain: int, comm: Comm, walkers: range, purpose: Purpose = Purpose.EXCHANGE) -> Running:
+    """A chain before its first round."""
     e = kernels.ensemble
-    ladder = np.array(e.betas)
-    betas = ladder[state.slot_of[walkers.start : walkers.stop]]
-    values = _update(kernels, state, betas)
-    n = len(walkers)
-    energy, order = np.empty(n, np.int64), np.empty((n, e.physics.components), np.int64)
-    structure = np.empty(n)
-    kernels.measure(state.spins, kernels.neighbours, energy, order, structure)
-    state.round += 1
-    done = Measurement(state.slot_of, {"energy": energy, "order": order, "structure": structure, **values})
-    if e.exchange:
-        energies = comm.allgather(energy, e.slots)
-        state.slot_of, tried, accepted = swap(key, state.round, state.slot_of, energies, ladder)
-        state.attempted, state.accepted = state.attempted + tried, state.accepted + accepted
-    if state.round & (state.round - 1) == 0:
-        state.hashes[state.round] = state_hash(state, comm)
-    return done
+    key = key_of(e.seed, purpose, *id_words(e.id), chain)
+    return Running(kernels, key, comm, walkers, start_state(e, chain, walkers))
 
 
-def _update(kernels: Kernels, state: ChainState, betas: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    values = {}
-    for sweep, repeat in kernels.sweeps:
-        info = np.empty((len(betas), len(sweep.series)))
-        for _ in range(repeat):
-            sweep.kernel(state.spins, betas, state.rng, kernels.neighbours, info)
-        values.update({name: info[:, k] for k, name in enumerate(sweep.series)})
-    return values
+def _next_stop(e: Ensemble, done: int, boundary: int) -> int:
+    """The round up to which nothing has to be looked at: the next power of two, measurement or boundary."""
+    power = 1 << done.bit_length()
+    since = done - e.thermalise
+    look = e.thermalise + (since // e.measure + 1) * e.measure if since >= 0 else boundary
+    return min(boundary, power, look)
 
 
 def state_hash(state: ChainState, comm: Comm) -> int:
-    """64 bits of the sha256 of all walkers' configurations, random states and slots."""
-    local = [hashlib.sha256(s.tobytes() + r.tobytes()).digest() for s, r in zip(state.spins, state.rng, strict=True)]
-    digests = comm.allgather(
-        np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32), len(state.slot_of)
-    )
-    whole = hashlib.sha256(digests.tobytes() + state.slot_of.astype("<i8").tobytes()).digest()
-    return int.from_bytes(whole[:8], "little")
+    """64 bits of the sha256 of all walkers' configurations, random states and slots, and of the couplings."""
+    local = [hashlib.sha256(s.tobytes() + r.tobytes()).digest() for s, r in zip(state.block, state.rng, strict=True)]
+    rows = np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32)
+    total = state.slot_of.size if comm.size > 1 else len(rows)
+    digests = comm.allgather(rows, total)
+    whole = digests.tobytes() + state.slot_of.astype("<i8").tobytes() + state.couplings.tobytes()
+    return int.from_bytes(hashlib.sha256(whole).digest()[:8], "little")
 
 
 @dataclass(frozen=True)
@@ -133,15 +196,13 @@ def sample_chain(kernels: Kernels, chain: int, directory: Path, comm: Comm, limi
     Raises Interrupted after a commit when `limits.stop` says so, CorruptFile when the checkpoint is altered.
     """
     e = kernels.ensemble
-    walkers = share(e.slots, comm.size, comm.rank)
+    walkers = share(e.walkers, comm.size, comm.rank)
     record = ChainFile(directory, e.id, chain)
     state, segments = record.resume(e, comm, walkers) or (start_state(e, chain, walkers), [])
-    if state.round == 0:
-        state.hashes[0] = state_hash(state, comm)
-    key = key_of(e.seed, Purpose.EXCHANGE, *id_words(e.id), chain)
+    running = Running(kernels, key_of(e.seed, Purpose.EXCHANGE, *id_words(e.id), chain), comm, walkers, state)
     buffer, committed, done = Buffer(e, len(walkers)), time.monotonic(), sum(s.draws for s in segments)
     for boundary in _boundaries(e, state.round):
-        _run_to(boundary, kernels, key, state, comm, walkers, buffer)
+        _run_to(boundary, running, buffer)
         full = buffer.draws == buffer.capacity or boundary == e.rounds
         asked = bool(comm.allgather(np.array([limits.stop()], np.int64), comm.size).any())
         late = comm.bcast(time.monotonic() - committed > limits.interval)
@@ -164,19 +225,17 @@ def _boundaries(e: Ensemble, done: int) -> Iterator[int]:
     yield from range(max(e.thermalise, done) + e.keep, e.rounds + 1, e.keep)
 
 
-def _run_to(
-    boundary: int, kernels: Kernels, key: np.uint64, state: ChainState, comm: Comm, walkers: range, buffer: Buffer
-) -> None:
-    e = kernels.ensemble
+def _run_to(boundary: int, running: Running, buffer: Buffer) -> None:
+    e, state = running.kernels.ensemble, running.state
     while state.round < boundary:
-        done = advance(kernels, key, state, comm, walkers)
+        running.advance(_next_stop(e, state.round, boundary) - state.round)
         since = state.round - e.thermalise
         if since > 0 and since % e.measure == 0:
-            buffer.measurement(done, state)
+            buffer.measurement(running.measure(), state)
         if since <= 0 or since % e.measure == 0:
-            state.attempted, state.accepted = np.zeros_like(state.attempted), np.zeros_like(state.accepted)
+            running.forget_exchanges()
         if since > 0 and since % e.keep == 0:
-            buffer.draw(state)
+            buffer.draw(running.spins())
 
 
 def _commit(
@@ -184,7 +243,7 @@ def _commit(
 ) -> list[Segment]:
     rows = buffer.by_slot(comm) if buffer.draws else None
     if rows is not None:
-        segments = [*segments, write_segment(record.directory, record.id, record.chain, done, *rows)]
+        segments = [*segments, write_segment(record.directory, buffer.ensemble, record.chain, done, *rows)]
     segments = comm.bcast(segments)
     record.save(state, segments, comm)
     return segments
@@ -196,7 +255,8 @@ def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Li
     e = ensemble
     kernels = _compile_once(e, comm)
     groups = min(comm.size, e.chains)
-    mine = comm.rank * groups // comm.size
+    # Ranks beyond the chains share the walkers of a chain, or rest where a chain cannot be divided.
+    mine = comm.rank * groups // comm.size if e.layout.divisible else min(comm.rank, e.chains)
     group = comm.split(mine)
     problem: Interrupted | None = None
     for chain in range(mine, e.chains, groups):
@@ -212,7 +272,8 @@ def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Li
         records = [ChainFile(chain_directory(state, e, c), e.id, c) for c in range(e.chains)]
         contents = [r.contents() for r in records]
         hashes = {r: [c.hashes[r] for c in contents] for r in contents[0].hashes if r <= e.rounds}
-        assemble(output, e, [r.directory for r in records], [c.segments for c in contents], hashes)
+        couplings = [c.arrays["couplings"] for c in contents]
+        assemble(output, e, [r.directory for r in records], [c.segments for c in contents], hashes, couplings)
     comm.bcast(None)
 
 
@@ -223,7 +284,8 @@ def chain_directory(state: Path, ensemble: Ensemble, chain: int) -> Path:
 
 def _compile_once(ensemble: Ensemble, comm: Comm) -> Kernels:
     """The kernels, compiled on rank 0 first: the other ranks then load its work from the cache and none races."""
-    tiny = Kernels(replace(ensemble, size=4, chains=1))
+    simple = ensemble.layout.name == "plain" and ensemble.geometry.kind == "hypercubic"
+    tiny = Kernels(replace(ensemble, size=4, chains=1) if simple else ensemble)
     if comm.rank == 0:
         _first_round(tiny)
     comm.bcast(None)
@@ -233,16 +295,14 @@ def _compile_once(ensemble: Ensemble, comm: Comm) -> Kernels:
 
 
 def _first_round(kernels: Kernels) -> None:
-    walkers = range(kernels.ensemble.slots)
-    advance(kernels, np.uint64(0), start_state(kernels.ensemble, 0, walkers), Alone(), walkers)
+    running = start(kernels, 0, Alone(), range(kernels.ensemble.walkers))
+    running.advance()
+    running.measure()
 
 
 def replay(ensemble: Ensemble, chain: int, rounds: int) -> dict[int, int]:
     """State hashes of the first rounds of a chain, recomputed on this one rank."""
-    walkers, comm = range(ensemble.slots), Alone()
-    state, kernels = start_state(ensemble, chain, walkers), Kernels(ensemble)
-    state.hashes[0] = state_hash(state, comm)
-    key = key_of(ensemble.seed, Purpose.EXCHANGE, *id_words(ensemble.id), chain)
-    for _ in range(rounds):
-        advance(kernels, key, state, comm, walkers)
-    return state.hashes
+    running = start(Kernels(ensemble), chain, Alone(), range(ensemble.walkers))
+    while running.state.round < rounds:
+        running.advance(min(rounds, 1 << running.state.round.bit_length()) - running.state.round)
+    return running.state.hashes

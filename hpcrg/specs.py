@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from hpcrg.errors import Unsupported, expected
-from hpcrg.lattice import LATTICES, Lattice
+from hpcrg.lattice import BOUNDARIES, LATTICES, Lattice
 from hpcrg.models import MODELS, Model, make_model
 from hpcrg.operators import EVEN, ODD
 from hpcrg.schemes import SCHEMES
@@ -31,7 +31,7 @@ def _distinct(values: Sequence[float], what: str) -> None:
         raise ValueError(f"expected distinct {what}, found {twice[0]} {Counter(values)[twice[0]]} times")
 
 
-def _known(name: str, registry: Mapping[str, Any]) -> str:
+def _known(name: str, registry: Collection[str]) -> str:
     if name not in registry:
         raise ValueError(expected("", f"one of {', '.join(registry)}", name, registry).removeprefix(": "))
     return name
@@ -56,15 +56,30 @@ class ModelSpec(BaseModel):
 
 
 class LatticeSpec(Spec):
-    """A lattice family; the sizes stand with the ensembles. Boundaries are periodic."""
+    """A lattice family; the sizes stand with the ensembles."""
 
     type: str = Field("hypercubic", json_schema_extra={"enum": list(LATTICES)})
-    dimension: Literal[1, 2, 3] = 2
+    dimension: Literal[1, 2, 3, 4] = 2
+    boundary: str = Field("periodic", json_schema_extra={"enum": list(BOUNDARIES)})
 
     @field_validator("type")
     @classmethod
     def _type(cls, name: str) -> str:
         return _known(name, LATTICES)
+
+    @field_validator("boundary")
+    @classmethod
+    def _boundary(cls, name: str) -> str:
+        return _known(name, BOUNDARIES)
+
+    @model_validator(mode="after")
+    def _exists(self) -> LatticeSpec:
+        self.of_size(8)
+        return self
+
+    def of_size(self, size: int) -> Lattice:
+        """The lattice of one linear size."""
+        return Lattice((size,) * self.dimension, self.type, self.boundary)
 
 
 class UpdateSpec(Spec):
@@ -150,13 +165,15 @@ class LadderSpec(Spec):
 
 class EnsembleSpec(Spec):
     """A group of ensembles that differ in lattice size only. A round is one pass over `updates` followed by one
-    exchange; `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain and slot."""
+    exchange; `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain, copy and slot.
+    `copies` independent ladders share a chain (and its disorder); the model says how many unless given."""
 
     sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(strict=False, min_length=1)
     ladder: LadderSpec
     updates: tuple[UpdateSpec, ...] = Field(strict=False, min_length=1)
     exchange: bool | None = None
     chains: Positive = 8
+    copies: Positive | None = None
     thermalise: int = Field(500, ge=0)
     measure: int = Field(1, ge=1, le=MOST_MEASURE)
     keep: Positive = 10

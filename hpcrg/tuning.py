@@ -23,7 +23,7 @@ from hpcrg.files import write_atomically
 from hpcrg.ladder import barrier, tune
 from hpcrg.progress import Report
 from hpcrg.rng import Purpose, key_of
-from hpcrg.sampler import Kernels, advance, start_state
+from hpcrg.sampler import Kernels, Running, start_state
 
 SCHEMA = "hpcrg.ladder/1"
 
@@ -51,16 +51,16 @@ def tune_ladder(campaign: Campaign, label: str, output: Path, report: Report) ->
 
 def pilot_rejection(trial: Ensemble, spec: TuneSpec, iteration: int) -> NDArray[np.float64]:
     """Rejection rate of every neighbouring pair over the second half of the pilot chains."""
-    kernels, walkers, comm = Kernels(trial), range(trial.slots), Alone()
+    kernels, half = Kernels(trial), spec.pilot_rounds // 2
     tried, accepted = np.zeros(trial.slots), np.zeros(trial.slots)
     for chain in range(spec.pilot_chains):
-        state = start_state(trial, chain, walkers)
         key = key_of(trial.seed, Purpose.PILOT, iteration, chain)
-        for _ in range(spec.pilot_rounds):
-            advance(kernels, key, state, comm, walkers)
-            if state.round == spec.pilot_rounds // 2:
-                state.attempted, state.accepted = np.zeros_like(state.attempted), np.zeros_like(state.accepted)
-        tried, accepted = tried + state.attempted, accepted + state.accepted
+        state = start_state(trial, chain, range(trial.walkers))
+        running = Running(kernels, key, Alone(), range(trial.walkers), state)
+        running.advance(half)
+        running.forget_exchanges()
+        running.advance(spec.pilot_rounds - half)
+        tried, accepted = tried + state.attempted.sum(axis=0), accepted + state.accepted.sum(axis=0)
     return 1.0 - accepted[:-1] / tried[:-1]
 
 

@@ -23,7 +23,7 @@ def faults(path: Path, replay_rounds: int = 0) -> Iterator[str]:
 def _replay_faults(path: Path, rounds: int) -> Iterator[str]:
     with open_bank(path) as bank:
         stored, ensemble = bank.state_hashes(), bank.ensemble
-    here = kernel_version(ensemble.physics, [u.type for u in ensemble.updates])
+    here = kernel_version(ensemble.system, [u.type for u in ensemble.updates])
     if ensemble.version != here:
         yield expected("replay: kernels", here, ensemble.version) + "; only its own version can replay a bank"
         return

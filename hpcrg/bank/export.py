@@ -47,15 +47,16 @@ def _copy(bank: Bank, target: h5py.File, name: str) -> None:
 
 def _copy_rows(bank: Bank, target: h5py.File, name: str) -> None:
     data = bank.file[name]
-    row = data.dtype.itemsize * int(np.prod(data.shape[3:], dtype=np.int64))
-    chunks = (1, *chunk_shape(data.shape[3:], data.shape[2], data.dtype.itemsize))
+    axis = 3 if bank.has_copies(name) else 2
+    row = data.dtype.itemsize * int(np.prod(data.shape[axis + 1 :], dtype=np.int64))
+    chunks = (*(1,) * (axis - 1), *chunk_shape(data.shape[axis + 1 :], data.shape[axis], data.dtype.itemsize))
     copied = target.create_dataset(name, data.shape, data.dtype, chunks=chunks, shuffle=name != "spins", **FILTERS)
-    rows = max(chunks[2], PIECE_BYTES // max(1, row))
-    for chain in range(bank.chains):
-        for slot in range(bank.slots):
-            for start in range(0, data.shape[2], rows):
-                stop = min(start + rows, data.shape[2])
-                copied[chain, slot, start:stop] = bank.stored(name, chain, slot, start, stop)
+    rows, copies = max(chunks[axis], PIECE_BYTES // max(1, row)), bank.ensemble.copies if axis == 3 else 1
+    for ladder, slot in np.ndindex(bank.ensemble.chains * copies, bank.slots):
+        place = (*divmod(ladder, copies), slot) if axis == 3 else (ladder, slot)
+        for start in range(0, data.shape[axis], rows):
+            stop = min(start + rows, data.shape[axis])
+            copied[(*place, slice(start, stop))] = bank.stored(name, ladder, slot, start, stop)
 
 
 def _attach(data: h5py.Dataset, target: h5py.File, name: str) -> None:

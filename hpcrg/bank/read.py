@@ -27,7 +27,7 @@ from hpcrg.files import sha256
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model
 
-NOT_SERIES = {"spins", "state_hash", "beta", "temperature"}
+NOT_SERIES = {"spins", "state_hash", "beta", "temperature", "couplings"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Bank:
 
     @property
     def chains(self) -> int:
-        """Independent chains."""
-        return self.ensemble.chains
+        """Independent ladders: chains times copies; those of one chain follow each other and share its disorder."""
+        return self.ensemble.chains * self.ensemble.copies
 
     @property
     def slots(self) -> int:
@@ -103,8 +103,15 @@ class Bank:
         """Names of the series in this bank."""
         return tuple(k for k, v in self.file.items() if not v.is_scale and k not in NOT_SERIES)
 
-    def spins(self, chain: int, slot: int, start: int, stop: int) -> NDArray[np.int8]:
-        """Configurations [draw, *lattice] of one chain and slot."""
+    def couplings(self, chain: int) -> NDArray[Any]:
+        """The couplings [site, column of the neighbour table] of one chain (not ladder). Raises InputError where all
+        chains have the same."""
+        if "couplings" not in self.file:
+            raise InputError(expected(f"{self.path}: couplings", "a disordered model", self.model.name))
+        return np.asarray(self.file["couplings"][chain])
+
+    def spins(self, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+        """Configurations [draw, *lattice] ([draw, *lattice, component] of vector spins) of one ladder and slot."""
         stored = self.stored("spins", chain, slot, start, min(stop, self.draws))
         return decode(self.model, self.lattice, stored)
 
@@ -117,6 +124,11 @@ class Bank:
         """A series at the kept draws [start, stop)."""
         step = self.keep // self.measure
         return self.series(name, chain, slot, start * step, stop * step)[step - 1 :: step]
+
+    def has_copies(self, name: str) -> bool:
+        """Whether a dataset has an axis of copies."""
+        dims = self.file[name].dims
+        return len(dims) > 1 and len(dims[1]) > 0 and dims[1][0].name == "/copy"
 
     def state_hashes(self) -> dict[int, list[int]]:
         """State hash of every chain by round."""
@@ -145,16 +157,21 @@ class Bank:
         """Rows straight from the segments, each opened for its own part: a virtual dataset would give fill values
         where a segment cannot be opened."""
         data = self.file[name]
+        place: tuple[int, ...] = (slot,)
+        if self.has_copies(name):
+            chain, copy = divmod(chain, self.ensemble.copies)
+            place = (copy, slot)
         if not data.is_virtual:
-            return np.asarray(data[chain, slot, start:stop])
+            return np.asarray(data[(chain, *place, slice(start, stop))])
         step, parts = 1 if name == "spins" else self.keep // self.measure, []
         for s in self.segments[chain]:
             first, last = s["start"] * step, (s["start"] + s["draws"]) * step
             if first < stop and last > start:
                 with h5py.File(self.path.parent / s["file"], "r") as file:
                     _belongs(file, self.id, chain, s["start"])
-                    parts.append(file[name][slot, max(start, first) - first : min(stop, last) - first])
-        return np.concatenate(parts) if parts else np.empty((0, *data.shape[3:]), data.dtype)
+                    rows = slice(max(start, first) - first, min(stop, last) - first)
+                    parts.append(file[name][(*place, rows)])
+        return np.concatenate(parts) if parts else np.empty((0, *data.shape[len(place) + 2 :]), data.dtype)
 
 
 def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> None:
@@ -205,7 +222,7 @@ def check_integrity(path: Path) -> Iterator[str]:
                 if sha256(path.parent / s["file"]) != s["sha256"]:
                     yield f"{s['file']}: expected the sha256 written at sampling, found another (chain {chain})"
         for name in ("spins", *bank.series_names):
-            for chain in range(bank.chains):
+            for chain in range(bank.chains if bank.has_copies(name) else bank.ensemble.chains):
                 for slot in range(bank.slots):
                     yield from _readable(bank, name, chain, slot)
 

@@ -14,35 +14,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.ensemble import Ensemble
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model
+from hpcrg.observables import observables_of
+from hpcrg.updates import UPDATES
 
 SCHEMA = "hpcrg.bank/1"
 CHUNK_BYTES = 256 * 1024
 FILTERS: Mapping[str, Any] = {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
-LATTICE_AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One series: its type, its extra axis if any, and what it is."""
+    """One series: its type, what its rows belong to ("walker", "slot" where copies are taken together, or "ladder" for
+    the exchange's own), its extra axis by name and length if any, and what it is."""
 
     dtype: str
-    component: int = 1
+    kind: str = "walker"
+    axis: str = ""
+    length: int = 1
     long_name: str = ""
 
+    @property
+    def rest(self) -> tuple[int, ...]:
+        """The shape beyond the axis of measurements."""
+        return (self.length,) if self.axis else ()
 
-def columns(model: Model, update_series: tuple[str, ...]) -> dict[str, Column]:
-    """Every series that the bank of this model with these updates holds, by name."""
+
+def columns(ensemble: Ensemble) -> dict[str, Column]:
+    """Every series that the bank of this ensemble holds, by name."""
+    e, model = ensemble, ensemble.physics
+    energy, order = "i8" if e.system.integer else "f8", "i8" if model.order_dtype == np.int64 else "f8"
+    component = "component" if model.components > 1 else ""
     table = {
-        "energy": Column("i8", 1, "total energy, J = 1"),
-        "order": Column("i8", model.components, "raw order parameter, summed over sites"),
-        "structure": Column("f8", 1, "squared order parameter at the smallest wave vectors, per site squared"),
-        "walker": Column("u2", 1, "walker in the slot"),
-        "exchange_attempted": Column("u2", 1, "attempts to exchange slot and slot + 1 since the last measurement"),
-        "exchange_accepted": Column("u2", 1, "accepted exchanges of slot and slot + 1 since the last measurement"),
+        "energy": Column(energy, long_name="total energy, J = 1"),
+        "order": Column(order, "walker", component, model.components, "raw order parameter, summed over sites"),
+        "structure": Column("f8", long_name="squared order parameter at the smallest wave vectors, per site squared"),
+        "walker": Column("u2", "ladder", long_name="walker in the slot"),
+        "exchange_attempted": Column(
+            "u2", "ladder", long_name="attempts to exchange slot and slot + 1 since the last measurement"
+        ),
+        "exchange_accepted": Column(
+            "u2", "ladder", long_name="accepted exchanges of slot and slot + 1 since the last measurement"
+        ),
     }
-    return table | {name: Column("f8", 1, f"{name.replace('_', ' ')} of the last update") for name in update_series}
+    for name in update_series(e):
+        table[name] = Column("f8", long_name=f"{name.replace('_', ' ')} of the last update")
+    for o in observables_of(e.system, e.copies):
+        axis = f"{o.name}_component" if o.components > 1 else ""
+        table[o.name] = Column("f8", "slot" if o.between_copies else "walker", axis, o.components, o.long_name)
+    return table
+
+
+def update_series(ensemble: Ensemble) -> tuple[str, ...]:
+    """The series that the updates of this ensemble leave, each once; the last update that leaves one fills it."""
+    names = [name for call in ensemble.updates for name in UPDATES[call.type].series(ensemble.system)]
+    return tuple(dict.fromkeys(names))
 
 
 def packed(model: Model) -> bool:
@@ -50,33 +78,46 @@ def packed(model: Model) -> bool:
     return model.states == 2
 
 
+def stored_dtype(model: Model) -> np.dtype[Any]:
+    """The type of a stored spin, or of eight of them; continuous spins are rounded to four bytes."""
+    if model.spin_components:
+        return np.dtype("<f4")
+    return np.dtype(np.uint8 if packed(model) else np.int8)
+
+
 def stored_shape(model: Model, lattice: Lattice) -> tuple[int, ...]:
-    """The lattice axes of one stored configuration."""
-    if not packed(model):
-        return lattice.shape
-    return (*lattice.shape[:-1], -(-lattice.shape[-1] // 8))
+    """The axes of one stored configuration."""
+    shape = lattice.array_shape
+    if model.spin_components > 1:
+        return (*shape, model.spin_components)
+    return (*shape[:-1], -(-shape[-1] // 8)) if packed(model) else shape
 
 
 def axis_names(model: Model, lattice: Lattice) -> tuple[str, ...]:
-    """The names of the stored lattice axes; the last one counts bytes where spins are packed."""
-    names = LATTICE_AXES[lattice.dimension]
+    """The names of the stored axes; the last lattice axis counts bytes where spins are packed."""
+    names = lattice.axes
+    if model.spin_components > 1:
+        return (*names, "spin_component")
     return (*names[:-1], f"{names[-1]}_byte") if packed(model) else names
 
 
-def encode(model: Model, lattice: Lattice, spins: NDArray[np.int8]) -> NDArray[Any]:
-    """Stored form of configurations [..., site] or [..., *lattice]."""
-    shaped = spins.reshape(-1, *lattice.shape)
-    if not packed(model):
+def encode(model: Model, lattice: Lattice, spins: NDArray[Any]) -> NDArray[Any]:
+    """Stored form of configurations [..., site] or [..., *lattice], or [..., component, site] of continuous spins."""
+    if model.spin_components:
+        n = model.spin_components
+        last = np.moveaxis(spins.reshape(-1, n, lattice.volume), 1, 2).reshape(-1, *lattice.array_shape, n)
+        return np.asarray(last[..., 0] if n == 1 else last, "<f4")
+    shaped = spins.reshape(-1, *lattice.array_shape)
+    if not packed(model) or model.codes is None:
         return shaped.astype(np.int8, copy=False)
     return np.packbits(model.codes(shaped).astype(bool), axis=-1)
 
 
-def decode(model: Model, lattice: Lattice, stored: NDArray[Any]) -> NDArray[np.int8]:
-    """Configurations [draw, *lattice] from their stored form."""
-    if not packed(model):
-        return stored.astype(np.int8, copy=False)
-    bits = np.unpackbits(stored, axis=-1, count=lattice.shape[-1])
-    return model.from_codes(bits)
+def decode(model: Model, lattice: Lattice, stored: NDArray[Any]) -> NDArray[Any]:
+    """Configurations [draw, *lattice] ([draw, *lattice, component]) from their stored form."""
+    if not packed(model) or model.from_codes is None:
+        return stored
+    return model.from_codes(np.unpackbits(stored, axis=-1, count=lattice.array_shape[-1]))
 
 
 def chunk_shape(rest: tuple[int, ...], rows: int, itemsize: int) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 from numpy.typing import NDArray
 
-from hpcrg.bank.schema import FILTERS, chunk_shape
+from hpcrg.bank.schema import FILTERS, chunk_shape, columns
+from hpcrg.ensemble import Ensemble
 from hpcrg.files import replace, sha256
 
 
@@ -30,18 +31,23 @@ class Segment:
 
 
 def write_segment(
-    directory: Path, ensemble_id: str, chain: int, start: int,
+    directory: Path, ensemble: Ensemble, chain: int, start: int,
     spins: NDArray[Any], series: Mapping[str, NDArray[Any]],
 ) -> Segment:  # fmt: skip
-    """Write one segment whole or not at all: stored spins (slot, draw, ...) and series (slot, measurement, ...)."""
-    draws = spins.shape[1]
+    """Write one segment whole or not at all: stored spins (slot, draw, ...) and series (slot, measurement, ...), with an
+    axis of copies in front where there is more than one."""
+    table = columns(ensemble)
+    several = {name for name, c in table.items() if c.kind != "slot"} | {"spins"} if ensemble.copies > 1 else set()
+    draws = spins.shape[1 + (ensemble.copies > 1)]
     name = f"draws-{start:09d}-{start + draws:09d}.h5"
     temporary = directory / f".{name}.{os.getpid()}.tmp"
     try:
         with h5py.File(temporary, "w") as file:
-            file.attrs.update({"id": ensemble_id, "chain": chain, "start": start, "draws": draws})
+            file.attrs.update({"id": ensemble.id, "chain": chain, "start": start, "draws": draws})
             for key, values in {"spins": spins, **series}.items():
-                chunks = chunk_shape(values.shape[2:], values.shape[1], values.dtype.itemsize)
+                row = 1 + (key in several)
+                tail = chunk_shape(values.shape[row + 1 :], values.shape[row], values.dtype.itemsize)
+                chunks = (*(1,) * (row - 1), *tail)
                 file.create_dataset(key, data=values, chunks=chunks, shuffle=key != "spins", **FILTERS)
         digest = sha256(temporary)
         replace(temporary, directory / name)

@@ -21,28 +21,22 @@ from hpcrg.bank.schema import (
     columns,
     encode,
     packed,
+    stored_dtype,
     stored_shape,
 )
 from hpcrg.bank.segment import Segment
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
 from hpcrg.files import replace
-from hpcrg.updates import UPDATES
-
-
-def update_series(ensemble: Ensemble) -> tuple[str, ...]:
-    """The series that the updates of this ensemble leave, each once; the last update that leaves one fills it."""
-    names = [name for call in ensemble.updates for name in UPDATES[call.type].series]
-    return tuple(dict.fromkeys(names))
 
 
 def assemble(
     path: Path, ensemble: Ensemble, directories: Sequence[Path], segments: Sequence[Sequence[Segment]],
-    hashes: Mapping[int, Sequence[int]],
+    hashes: Mapping[int, Sequence[int]], couplings: Sequence[NDArray[Any]],
 ) -> None:  # fmt: skip
     """Write the bank of `ensemble.draws` draws over the chains' segments, whole or not at all.
 
-    `directories[c]` and `segments[c]` belong to chain c; `hashes` maps a round to the state hash of every chain.
+    `directories[c]` and `segments[c]` belong to chain c; `hashes` maps a round to the state hash of every chain; `couplings` are those of every chain, stored where chains differ in them.
     Segments beyond `ensemble.draws` are left out. Sources are named relative to the bank, so that a results
     directory can be moved.
     """
@@ -52,6 +46,8 @@ def assemble(
         with h5py.File(temporary, "w") as file:
             _attributes(file, ensemble, directories, segments, path.parent)
             _coordinates(file, ensemble, hashes)
+            if ensemble.system.disordered:
+                _couplings(file, np.stack(couplings))
             _virtual(file, ensemble, directories, segments, path.parent)
         replace(temporary, path)
     finally:
@@ -100,8 +96,11 @@ def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Seque
     _scale(file, "slot", np.arange(e.slots), "rung of the ladder, coldest first")
     _scale(file, "draw", e.thermalise + e.keep * (np.arange(e.draws) + 1), "round of the kept configuration")
     _scale(file, "measurement", e.thermalise + e.measure * (np.arange(e.measurements) + 1), "round of the measurement")
-    if e.physics.components > 1:
-        _scale(file, "component", np.arange(e.physics.components), "component of the order parameter")
+    if e.copies > 1:
+        _scale(file, "copy", np.arange(e.copies), "configurations of one chain that share its disorder")
+    for name, column in columns(e).items():
+        if column.axis:
+            _scale(file, column.axis, np.arange(column.length), f"component of {name}")
     shape = stored_shape(e.physics, e.geometry)
     for name, length in zip(axis_names(e.physics, e.geometry), shape, strict=True):
         _scale(file, name, np.arange(length), "stored lattice axis")
@@ -114,17 +113,27 @@ def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Seque
     _label(file["state_hash"], ["hashed_round", "chain"])
 
 
+def _couplings(file: h5py.File, couplings: NDArray[Any]) -> None:
+    _scale(file, "site", np.arange(couplings.shape[1]), "site in C order")
+    _scale(file, "bond", np.arange(couplings.shape[2]), "column of the neighbour table")
+    data = file.create_dataset("couplings", data=couplings, chunks=(1, *couplings.shape[1:]), **FILTERS)
+    data.attrs["long_name"] = "coupling of the bond from a site, chain by chain"
+    _label(data, ["chain", "site", "bond"])
+
+
 def datasets(ensemble: Ensemble) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], str, str]]:
     """Every sampled dataset: axis names, shape, type, long name."""
     e = ensemble
     table: dict[str, tuple[tuple[str, ...], tuple[int, ...], str, str]] = {}
-    names = ("chain", "slot", "draw", *axis_names(e.physics, e.geometry))
-    shape = (e.chains, e.slots, e.draws, *stored_shape(e.physics, e.geometry))
-    table["spins"] = (names, shape, "u1" if packed(e.physics) else "i1", "kept configurations")
-    for name, column in columns(e.physics, update_series(e)).items():
-        rest = (column.component,) if column.component > 1 else ()
-        axes = ("chain", "slot", "measurement", *(("component",) if rest else ()))
-        table[name] = (axes, (e.chains, e.slots, e.measurements, *rest), column.dtype, column.long_name)
+    several: tuple[tuple[str, ...], tuple[int, ...]] = (("copy",), (e.copies,)) if e.copies > 1 else ((), ())
+    names = ("chain", *several[0], "slot", "draw", *axis_names(e.physics, e.geometry))
+    shape = (e.chains, *several[1], e.slots, e.draws, *stored_shape(e.physics, e.geometry))
+    table["spins"] = (names, shape, stored_dtype(e.physics).str[1:], "kept configurations")
+    for name, column in columns(e).items():
+        copies = ((), ()) if column.kind == "slot" else several
+        axes = ("chain", *copies[0], "slot", "measurement", *((column.axis,) if column.axis else ()))
+        table[name] = (axes, (e.chains, *copies[1], e.slots, e.measurements, *column.rest), column.dtype,
+                       column.long_name)  # fmt: skip
     return table
 
 
@@ -135,7 +144,8 @@ def _virtual(
     per_draw = e.keep // e.measure
     for name, (axes, shape, dtype, long_name) in datasets(e).items():
         layout = h5py.VirtualLayout(shape=shape, dtype=dtype)
-        step = 1 if name == "spins" else per_draw
+        step, row = 1 if name == "spins" else per_draw, axes.index("slot") + 1
+        before = (slice(None),) * (row - 1)
         for c, chain in enumerate(segments):
             for s in chain:
                 take = min(s.draws, e.draws - s.start)
@@ -143,9 +153,10 @@ def _virtual(
                     continue
                 source = h5py.VirtualSource(
                     os.path.relpath(directories[c] / s.name, base), name,
-                    shape=(shape[1], s.draws * step, *shape[3:]), dtype=dtype,
+                    shape=(*shape[1:row], s.draws * step, *shape[row + 1 :]), dtype=dtype,
                 )  # fmt: skip
-                layout[c, :, s.start * step : (s.start + take) * step] = source[:, : take * step]
+                rows = slice(s.start * step, (s.start + take) * step)
+                layout[(c, *before, rows)] = source[(*before, slice(take * step))]
         data = file.create_virtual_dataset(name, layout)
         data.attrs["long_name"] = long_name
         _label(data, axes)
@@ -176,7 +187,8 @@ def write_bank(path: Path, ensemble: Ensemble, spins: NDArray[np.int8], series: 
 
 
 def _solid(file: h5py.File, name: str, values: NDArray[Any], axes: Sequence[str], long_name: str) -> None:
-    chunks = (1, *chunk_shape(values.shape[3:], values.shape[2], values.dtype.itemsize))
+    row = axes.index("slot") + 1
+    chunks = (*(1,) * (row - 1), *chunk_shape(values.shape[row + 1 :], values.shape[row], values.dtype.itemsize))
     data = file.create_dataset(name, data=values, chunks=chunks, shuffle=name != "spins", **FILTERS)
     data.attrs["long_name"] = long_name
     _label(data, axes)

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import physics_function
+from hpcrg.jit import helper, part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Physics
+from hpcrg.models.base import Exact, Model, Physics, read_int8, write_int8
 from hpcrg.rng import choose
 
 MAX_Q = 127
@@ -37,100 +35,88 @@ def square(q: int) -> Exact:
     return Exact(beta_c=beta_c, **{k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()})
 
 
+@helper
+def pair(a, b):  # type: ignore[no-untyped-def]
+    return -np.int64(a == b)
+
+
+@helper
+def mirror(state):  # type: ignore[no-untyped-def]
+    return state, 0
+
+
+@helper
+def project(m, spin):  # type: ignore[no-untyped-def]
+    return spin
+
+
+@helper
+def gap(a, b, coupling):  # type: ignore[no-untyped-def]
+    return coupling * np.int64(a == b)
+
+
+@helper
+def book(row, spin, parity):  # type: ignore[no-untyped-def]
+    row[np.uint64(spin)] += 1
+
+
+@helper
+def decode(code):  # type: ignore[no-untyped-def]
+    return np.int8(code)
+
+
 @cache
 def make_physics(q: int) -> Physics:
     """The compiled functions of one q; a cluster takes a cyclic shift of colours, so every colour alike."""
 
-    @physics_function(f"potts{q}.decode")
-    def decode(code):  # type: ignore[no-untyped-def]
-        return np.int8(code)
+    @part(f"potts{q}.fresh")
+    def fresh(state):  # type: ignore[no-untyped-def]
+        state, colour = choose(state, q)
+        return state, np.int8(colour)
 
-    @physics_function(f"potts{q}.propose")
+    @part(f"potts{q}.propose")
     def propose(state, spin):  # type: ignore[no-untyped-def]
         state, shift = choose(state, q - 1)
         moved = spin + 1 + np.int64(shift)
         return state, np.int8(moved - q if moved >= q else moved)
 
-    @physics_function(f"potts{q}.pair")
-    def pair(a, b):  # type: ignore[no-untyped-def]
-        return -np.int64(a == b)
-
-    @physics_function(f"potts{q}.mirror")
-    def mirror(state):  # type: ignore[no-untyped-def]
-        return state, 0
-
-    @physics_function(f"potts{q}.reflect")
+    @part(f"potts{q}.reflect")
     def reflect(m, k, spin):  # type: ignore[no-untyped-def]
         moved = spin + np.int64(k)
         return np.int8(moved - q if moved >= q else moved)
 
-    @physics_function(f"potts{q}.gap")
-    def gap(m, a, b):  # type: ignore[no-untyped-def]
-        return np.int64(a == b)
-
-    @physics_function(f"potts{q}.channel")
-    def channel(spin):  # type: ignore[no-untyped-def]
-        return spin
-
-    @physics_function(f"potts{q}.weight")
-    def weight(spin):  # type: ignore[no-untyped-def]
-        return 1
-
-    return Physics(f"potts{q}", q, decode, propose, pair, 1, mirror, q, reflect, gap, 1, channel, weight)
+    return Physics(
+        f"potts{q}", pair, read_int8, write_int8, fresh, propose, book, states=q, decode=decode, integer=True,
+        pair_span=1, mirror=mirror, moves=q, reflect=reflect, project=project, gap=gap, gap_span=1,
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Potts:
-    """See the module. The raw order parameter is the number of sites of each colour."""
+def codes(spins: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """The colour itself."""
+    return spins.astype(np.uint8)
 
-    q: int
-    name: ClassVar[str] = "potts"
-    version: ClassVar[int] = 1
-    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int8)
 
-    def __post_init__(self) -> None:
-        if not (type(self.q) is int and 2 <= self.q <= MAX_Q):
-            raise InputError(expected("model.q", f"an integer from 2 to {MAX_Q}", self.q))
+def from_codes(numbers: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """The inverse of `codes`."""
+    return numbers.astype(np.int8)
 
-    @property
-    def params(self) -> dict[str, Any]:
-        """The parameters beside the name."""
-        return {"q": self.q}
 
-    @property
-    def states(self) -> int:
-        """Colours q."""
-        return self.q
+def potts(q: int) -> Model:
+    """See the module. The raw order parameter is the number of sites of each colour; structure factors treat colours as
+    unit vectors to the corners of a simplex."""
+    if not (type(q) is int and 2 <= q <= MAX_Q):
+        raise InputError(expected("model.q", f"an integer from 2 to {MAX_Q}", q))
 
-    @property
-    def components(self) -> int:
-        """Components of the raw order parameter: one count per colour."""
-        return self.q
-
-    @property
-    def physics(self) -> Physics:
-        """The compiled functions."""
-        return make_physics(self.q)
-
-    @property
-    def structure_scale(self) -> float:
-        """q / (q - 1): colours as unit vectors to the corners of a simplex."""
-        return self.q / (self.q - 1)
-
-    def exact(self, lattice: Lattice) -> Exact:
-        """Exact answers on this lattice."""
-        return square(self.q) if lattice.dimension == 2 else Exact()
-
-    def order2(self, order: NDArray[np.int64], volume: int) -> NDArray[np.float64]:
-        """(q sum rho^2 - 1) / (q - 1) from colour counts (..., q)."""
+    def order2(order: NDArray[np.int64], volume: int) -> NDArray[np.float64]:
         density: NDArray[np.float64] = order / volume
         squares: NDArray[np.float64] = (density**2).sum(axis=-1)
-        return (self.q * squares - 1) / (self.q - 1)
+        return (q * squares - 1) / (q - 1)
 
-    def codes(self, spins: NDArray[np.int8]) -> NDArray[np.uint8]:
-        """The colour itself."""
-        return spins.astype(np.uint8)
+    def ordered(lattice: Lattice) -> NDArray[np.int8]:
+        return np.full(lattice.volume, q - 1, np.int8)
 
-    def from_codes(self, codes: NDArray[np.uint8]) -> NDArray[np.int8]:
-        """The inverse of `codes`."""
-        return codes.astype(np.int8)
+    return Model(
+        "potts", {"q": q}, make_physics(q), q, order2, ordered,
+        lambda lattice: square(q) if (lattice.kind, lattice.dimension) == ("hypercubic", 2) else Exact(),
+        cumulant_components=q - 1, structure_scale=q / (q - 1), codes=codes, from_codes=from_codes,
+    )  # fmt: skip

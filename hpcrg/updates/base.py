@@ -1,5 +1,9 @@
-"""What an update is: a name, a version, the series it yields, what it can serve, and how to build its
-kernel."""
+"""What an update is: a name, a version, what it can serve, and how to build its sweep for a system.
+
+A sweep is a compiled part, sweep(block, betas[walker], rng[row, word], neighbours, couplings, info[walker, series]): one
+sweep of every walker at its own beta, in place. Walkers do not feel each other, nor how many there are, unless their
+layout says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -11,63 +15,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported
-from hpcrg.jit import helper
-from hpcrg.lattice import Lattice
-from hpcrg.models.base import Model, Physics
+from hpcrg.jit import helper, kernel, part
+from hpcrg.layout import Layout, plain
+from hpcrg.rng import fraction
+from hpcrg.system import System
 
-Kernel = Callable[
-    [NDArray[np.int8], NDArray[np.float64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.float64]], None
-]
-SIGNATURE = "void(int8[:,::1], float64[::1], uint64[:,::1], int32[:,::1], float64[:,::1])"
+Sweep = Callable[..., None]
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """A compiled update: kernel(spins[walker, site], betas[walker], rng[walker, 4], neighbours[site, 2 d],
-    info[walker, series]) makes one sweep of every walker at its own beta, in place. Walkers do not feel
-    each other, nor how many there are. Arrays are C contiguous."""
+class Update:
+    """A sweep for one system: its layout, its compiled part and the series that it leaves."""
 
-    kernel: Kernel
+    layout: Layout
+    sweep: Sweep
     series: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class UpdateType:
-    """An update. `check(model, lattice)` raises Unsupported with the reason that physics gives;
-    `build(model, lattice)` checks, then compiles or loads the kernel. `version` rises with every change
-    of the numbers that a kernel makes."""
+    """An update. `check(system, slots, copies)` raises Unsupported with the reason that physics gives. `ergodic` says
+    whether it reaches every configuration of a system by itself. `version` rises with every change of the numbers that
+    its kernels make."""
 
     name: str
     version: int
-    series: tuple[str, ...]
-    check: Callable[[Model, Lattice], None]
-    make: Callable[[Physics, Lattice], Kernel]
+    check: Callable[[System, int, int], None]
+    make: Callable[[System], Sweep]
+    series: Callable[[System], tuple[str, ...]]
+    layout: Callable[[System, int, int], Layout] = lambda system, slots, copies: plain(system)
+    ergodic: Callable[[System], bool] = lambda system: True
 
-    def build(self, model: Model, lattice: Lattice) -> Sweep:
-        """The compiled sweep. Raises Unsupported."""
-        self.check(model, lattice)
-        return Sweep(self.make(model.physics, lattice), self.series)
+    def build(self, system: System, slots: int = 1, copies: int = 1) -> Update:
+        """The sweep with its layout. Raises Unsupported."""
+        self.check(system, slots, copies)
+        return Update(self.layout(system, slots, copies), self.make(system), self.series(system))
 
 
-def serves_all(model: Model, lattice: Lattice) -> None:
+def serves_all(system: System, slots: int, copies: int) -> None:
     """Nothing to refuse."""
 
 
-def needs_mirror(update: str) -> Callable[[Model, Lattice], None]:
+def signature(layout: Layout) -> str:
+    """The types of a sweep's arguments."""
+    return f"void({layout.block}, float64[::1], uint64[:,::1], int32[:,::1], {layout.couplings}, float64[:,::1])"
+
+
+def compiled(update: Update, system: System, name: str) -> Callable[..., None]:
+    """One sweep as a function that Python can call."""
+    sweep = update.sweep
+
+    @kernel(signature(update.layout), f"{system.name}-{name}-{update.layout.name}")
+    def one(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        sweep(block, betas, rng, neighbours, couplings, info)
+
+    return one
+
+
+def needs_mirror(update: str) -> Callable[[System, int, int], None]:
     """The check of a cluster update."""
 
-    def check(model: Model, lattice: Lattice) -> None:
-        if model.physics.mirror is None:
-            raise Unsupported(f"{update}: expected a model whose pair energy has a mirror, found {model.name}")
+    def check(system: System, slots: int, copies: int) -> None:
+        physics = system.physics
+        if physics.mirror is None:
+            why = physics.no_mirror or "its energy is not a sum over pairs that a reflection leaves alone"
+            raise Unsupported(f"{update}: expected a model with cluster moves, found {system.model.name}: {why}")
 
     return check
-
-
-def mirror_of(physics: Physics) -> Callable[..., Any]:
-    """The mirror that a cluster update needs. Raises Unsupported where there is none."""
-    if physics.mirror is None:
-        raise Unsupported(f"cluster update: expected a physics with a mirror, found {physics.name}")
-    return physics.mirror
 
 
 @helper
@@ -83,3 +97,45 @@ def bond_chances(beta: float, table: NDArray[np.uint64]) -> None:
     """1 - exp(-beta gap) for gap = 0, 1, ..., in units of 2^-53."""
     for k in range(table.size):
         table[k] = np.uint64(-np.expm1(-beta * k) * 9007199254740992.0)
+
+
+def make_decide(system: System) -> Any:
+    """decide(word, change, beta, table): whether 64 random bits accept an energy change; `table` holds `chances` from
+    -local_span on where energies are integers."""
+    if system.integer:
+        highest = np.int64(system.local_span)
+
+        @part(f"decide.{highest}")
+        def by_table(word, change, beta, table):  # type: ignore[no-untyped-def]
+            return (word >> np.uint64(11)) < table[np.uint64(change + highest)]
+
+        return by_table
+
+    @helper
+    def by_factor(word, change, beta, table):  # type: ignore[no-untyped-def]
+        return change <= 0.0 or fraction(word) < np.exp(-beta * change)
+
+    return by_factor
+
+
+def make_lay(system: System) -> Any:
+    """lay(word, gap, beta, table): whether 64 random bits lay a bond of this gap; `table` holds `bond_chances` where
+    gaps are integers."""
+    if system.integer:
+
+        @helper
+        def by_table(word, gap, beta, table):  # type: ignore[no-untyped-def]
+            return (word >> np.uint64(11)) < table[np.uint64(gap)]
+
+        return by_table
+
+    @helper
+    def by_factor(word, gap, beta, table):  # type: ignore[no-untyped-def]
+        return gap > 0.0 and fraction(word) < -np.expm1(-beta * gap)
+
+    return by_factor
+
+
+def gap_levels(system: System) -> int:
+    """The length of a table of `bond_chances`."""
+    return system.physics.gap_span + 1 if system.integer else 1

@@ -12,53 +12,52 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import kernel, part
-from hpcrg.lattice import Lattice
-from hpcrg.models.base import Physics
+from hpcrg.interaction import make_frozen, make_local
+from hpcrg.jit import part
 from hpcrg.rng import advance, choose, load, store
-from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, chances, serves_all
+from hpcrg.system import System
+from hpcrg.updates.base import Sweep, UpdateType, chances, make_decide, serves_all
 
 U64 = np.uint64
 
 
-def make_step(physics: Physics, coordination: int) -> Any:
-    """step(spins, neighbours, site, table, r) -> (r, 1 if accepted else 0); table[dE + lowest]."""
-    propose, pair = physics.propose, physics.pair
-    highest = coordination * physics.pair_span
+def make_step(system: System) -> Any:
+    """step(walker, neighbours, couplings, site, beta, table, r) -> (r, 1 if accepted else 0)."""
+    propose, read, write = system.physics.propose, system.physics.read, system.physics.write
+    local, frozen, decide = make_local(system), make_frozen(system), make_decide(system)
 
-    @part(f"metropolis.{physics.name}.{coordination}")
-    def step(spins, neighbours, site, table, state):  # type: ignore[no-untyped-def]
-        old = spins[site]
+    @part(f"metropolis.step.{system.name}")
+    def step(walker, neighbours, couplings, site, beta, table, state):  # type: ignore[no-untyped-def]
+        old = read(walker, site)
+        if frozen(old):
+            return state, np.int64(0)
         state, new = propose(state, old)
-        change = np.int64(0)
-        for k in range(coordination):
-            other = spins[U64(neighbours[site, k])]
-            change += pair(new, other) - pair(old, other)
+        before = local(walker, neighbours, couplings, site, old)
+        change = local(walker, neighbours, couplings, site, new) - before
         state, word = advance(state)
-        accepted = (word >> U64(11)) < table[U64(change + highest)]
-        spins[site] = new if accepted else old
+        accepted = decide(word, change, beta, table)
+        write(walker, site, new if accepted else old)
         return state, np.int64(accepted)
 
     return step
 
 
-def make_fixed(physics: Physics, lattice: Lattice) -> Kernel:
-    """The kernel for d >= 2: even indices, then odd ones."""
-    step = make_step(physics, lattice.coordination)
-    highest = lattice.coordination * physics.pair_span
+def make_fixed(system: System) -> Sweep:
+    """The sweep for d >= 2: even indices, then odd ones."""
+    step, highest = make_step(system), system.local_span if system.integer else 0
 
-    @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")
-    def metropolis(spins, betas, rng, neighbours, info):  # type: ignore[no-untyped-def]
+    @part(f"metropolis.fixed.{system.name}")
+    def metropolis(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         table = np.empty(2 * highest + 1, np.uint64)
-        volume = U64(spins.shape[1])
-        for w in range(spins.shape[0]):
-            walker = spins[w]
+        volume = U64(neighbours.shape[0])
+        for w in range(block.shape[0]):
+            walker = block[w]
             state = load(rng[w])
             chances(betas[w], table, -highest)
             accepted = np.int64(0)
             for parity in range(U64(2)):
                 for site in range(parity, volume, U64(2)):
-                    state, yes = step(walker, neighbours, site, table, state)
+                    state, yes = step(walker, neighbours, couplings, site, betas[w], table, state)
                     accepted += yes
             store(rng[w], state)
             info[w, 0] = accepted / volume
@@ -66,23 +65,22 @@ def make_fixed(physics: Physics, lattice: Lattice) -> Kernel:
     return metropolis
 
 
-def make_random(physics: Physics, lattice: Lattice) -> Kernel:
-    """The kernel for d = 1: N random sites."""
-    step = make_step(physics, lattice.coordination)
-    highest = lattice.coordination * physics.pair_span
+def make_random(system: System) -> Sweep:
+    """The sweep for d = 1: N random sites."""
+    step, highest = make_step(system), system.local_span if system.integer else 0
 
-    @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")
-    def metropolis(spins, betas, rng, neighbours, info):  # type: ignore[no-untyped-def]
+    @part(f"metropolis.random.{system.name}")
+    def metropolis(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         table = np.empty(2 * highest + 1, np.uint64)
-        volume = spins.shape[1]
-        for w in range(spins.shape[0]):
-            walker = spins[w]
+        volume = neighbours.shape[0]
+        for w in range(block.shape[0]):
+            walker = block[w]
             state = load(rng[w])
             chances(betas[w], table, -highest)
             accepted = np.int64(0)
             for _ in range(volume):
                 state, site = choose(state, volume)
-                state, yes = step(walker, neighbours, site, table, state)
+                state, yes = step(walker, neighbours, couplings, site, betas[w], table, state)
                 accepted += yes
             store(rng[w], state)
             info[w, 0] = accepted / volume
@@ -90,9 +88,9 @@ def make_random(physics: Physics, lattice: Lattice) -> Kernel:
     return metropolis
 
 
-def make(physics: Physics, lattice: Lattice) -> Kernel:
-    """The kernel for one physics and dimension."""
-    return make_random(physics, lattice) if lattice.dimension == 1 else make_fixed(physics, lattice)
+def make(system: System) -> Sweep:
+    """The sweep for one system."""
+    return make_random(system) if system.lattice.dimension == 1 else make_fixed(system)
 
 
-METROPOLIS = UpdateType("metropolis", 1, ("acceptance",), serves_all, make)
+METROPOLIS = UpdateType("metropolis", 2, serves_all, make, lambda system: ("acceptance",))

@@ -1,12 +1,14 @@
 """Swendsen-Wang: bonds are laid and every cluster takes a move of its own.
 
-Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987). For Potts these are Fortuin-Kasteleyn clusters with fresh
-colours. Where every cluster takes each of the q states alike, the moments of the squared order parameter
-have improved estimators, with S_k = sum over clusters of size^k:
+Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff's embedding for continuous spins. For Potts these are
+Fortuin-Kasteleyn clusters with fresh colours. Where every cluster takes each of the q states alike, the moments of the
+squared order parameter have improved estimators, with S_k = sum over clusters of size^k:
 
     m2 = S_2 / N^2,    m4 = (S_4 + (S_2^2 - S_4) (1 + 2 / (q - 1))) / N^4.
 
-Labels are found by union-find, bonds to the sites before each site being laid in C order. The parent of a
+Where there is an on-site energy e, a cluster takes a move with probability proportional to exp(-beta sum of e).
+
+Labels are found by union-find, every bond being laid at the site that holds it. The parent of a
 site never has a larger index, so one pass flattens the trees.
 """
 
@@ -16,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.errors import Unsupported
-from hpcrg.jit import helper, kernel, part
-from hpcrg.lattice import Lattice
-from hpcrg.models.base import Model, Physics
-from hpcrg.rng import advance, choose, load, store
-from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, mirror_of, needs_mirror
+from hpcrg.interaction import make_near
+from hpcrg.jit import helper, part
+from hpcrg.rng import advance, choose, fraction, load, store
+from hpcrg.system import System
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
@@ -36,20 +37,24 @@ def root_of(parent, site):  # type: ignore[no-untyped-def]
     return root
 
 
-def make_label(physics: Physics, dimension: int) -> Any:
-    """label(spins, neighbours, table, m, parent, r) -> r: lays bonds and joins what they connect."""
-    gap = physics.gap
+def make_label(system: System) -> Any:
+    """label(x, neighbours, couplings, beta, table, parent, r) -> r: lays bonds between projections x[site] and joins what
+    they connect."""
+    gap, lay, coupling, halved = system.physics.gap, make_lay(system), make_near(system), system.halved
+    first, last = U64(system.columns.start), U64(system.columns.stop)
 
-    @part(f"swendsen_wang.{physics.name}.{dimension}")
-    def label(spins, neighbours, table, m, parent, state):  # type: ignore[no-untyped-def]
-        for site in range(U64(spins.size)):
+    @part(f"swendsen_wang.label.{system.name}")
+    def label(x, neighbours, couplings, beta, table, parent, state):  # type: ignore[no-untyped-def]
+        volume = U64(neighbours.shape[0])
+        for site in range(volume):
             parent[site] = U32(site)
-        for site in range(U64(spins.size)):
+        for site in range(volume // U64(2) if halved else U64(0), volume):
             root = root_of(parent, site)
-            for k in range(dimension, 2 * dimension):
+            for k in range(first, last):
                 near = U64(neighbours[site, k])
                 state, word = advance(state)
-                laid = (word >> U64(11)) < table[U64(gap(m, spins[site], spins[near]))]
+                bond = coupling(couplings, site, k)
+                laid = lay(word, gap(x[site], x[near], bond), beta, table)
                 end = near if laid else root  # no branch: a root joined with itself stays
                 other = root_of(parent, U64(parent[end]))
                 low, high = min(root, other), max(root, other)
@@ -64,7 +69,8 @@ def make_label(physics: Physics, dimension: int) -> Any:
 
 @helper
 def flatten(parent, sizes):  # type: ignore[no-untyped-def]
-    """Point every site at its root, count sites per root, and return the sums of size^2 and size^4."""
+    """Point every site at its root, count sites per root, and return the sums of size^2 and size^4 and the number of
+    clusters."""
     sizes[:] = 0
     last, run = U32(0), 0
     for site in range(U64(parent.size)):
@@ -75,48 +81,110 @@ def flatten(parent, sizes):  # type: ignore[no-untyped-def]
             last, run = root, 0
         run += 1
     sizes[U64(last)] += run
-    second, fourth = 0.0, 0.0
+    second, fourth, clusters = 0.0, 0.0, 0
     for site in range(U64(parent.size)):
         square = float(sizes[site]) * float(sizes[site])
         second += square
         fourth += square * square
-    return second, fourth
+        clusters += np.int64(sizes[site] > 0)
+    return second, fourth, clusters
 
 
-def make(physics: Physics, lattice: Lattice) -> Kernel:
-    """The kernel for one physics and dimension."""
-    label, mirror, reflect = make_label(physics, lattice.dimension), mirror_of(physics), physics.reflect
-    moves, levels = physics.moves, physics.gap_span + 1
+def make_move(system: System) -> Any:
+    """move(walker, m, parent, chosen, beta, r) -> r: draws a move for every cluster and makes it."""
+    read, write, reflect, moves = (getattr(system.physics, k) for k in ("read", "write", "reflect", "moves"))
 
-    @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")
-    def swendsen_wang(spins, betas, rng, neighbours, info):  # type: ignore[no-untyped-def]
-        volume = spins.shape[1]
-        table = np.empty(levels, np.uint64)
+    @part(f"swendsen_wang.move.{system.name}")
+    def free(walker, m, parent, chosen, beta, state):  # type: ignore[no-untyped-def]
+        for site in range(U64(parent.size)):
+            state, chosen[site] = choose(state, moves)
+            write(walker, site, reflect(m, np.int64(chosen[U64(parent[site])]), read(walker, site)))
+        return state
+
+    if system.physics.site is None:
+        return free
+    site_energy = system.physics.site
+
+    @part(f"swendsen_wang.move_by_energy.{system.name}")
+    def weighed(walker, m, parent, chosen, beta, state):  # type: ignore[no-untyped-def]
+        cost = np.zeros((parent.size, moves))
+        for site in range(U64(parent.size)):
+            for k in range(moves):
+                cost[U64(parent[site]), k] += site_energy(reflect(m, k, read(walker, site)))
+        for site in range(U64(parent.size)):
+            if U64(parent[site]) == site:
+                state, word = advance(state)
+                chosen[site] = _draw(cost[site], beta, fraction(word))
+            write(walker, site, reflect(m, np.int64(chosen[U64(parent[site])]), read(walker, site)))
+        return state
+
+    return weighed
+
+
+@helper
+def _draw(cost, beta, mark):  # type: ignore[no-untyped-def]
+    """A move k with probability proportional to exp(-beta cost[k])."""
+    lowest, total = cost.min(), 0.0
+    for k in range(cost.size):
+        total += np.exp(-beta * (cost[k] - lowest))
+    running, chosen = 0.0, 0
+    for k in range(cost.size - 1):
+        running += np.exp(-beta * (cost[k] - lowest))
+        chosen += np.int64(mark * total >= running)
+    return chosen
+
+
+def make(system: System) -> Sweep:
+    """The sweep for one system."""
+    label, move, physics = make_label(system), make_move(system), system.physics
+    read, project, mirror, moves, kind = (
+        physics.read,
+        physics.project,
+        physics.mirror,
+        physics.moves,
+        physics.projection,
+    )
+    levels, improved = gap_levels(system), has_improved(system)
+
+    @part(f"swendsen_wang.{system.name}")
+    def swendsen_wang(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        volume = neighbours.shape[0]
+        table, x = np.empty(levels, np.uint64), np.empty(volume, kind)
         parent, sizes = np.empty(volume, np.uint32), np.empty(volume, np.int32)
-        move = np.empty(volume, np.uint8)
-        for w in range(spins.shape[0]):
-            walker = spins[w]
+        chosen = np.empty(volume, np.uint8)
+        for w in range(block.shape[0]):
+            walker = block[w]
             bond_chances(betas[w], table)
             state, m = mirror(load(rng[w]))
-            state = label(walker, neighbours, table, m, parent, state)
-            s2, s4 = flatten(parent, sizes)
             for site in range(U64(volume)):
-                state, move[site] = choose(state, moves)
-                walker[site] = reflect(m, np.int64(move[U64(parent[site])]), walker[site])
+                x[site] = project(m, read(walker, site))
+            state = label(x, neighbours, couplings, betas[w], table, parent, state)
+            s2, s4, clusters = flatten(parent, sizes)
+            state = move(walker, m, parent, chosen, betas[w], state)
             store(rng[w], state)
-            n2 = float(volume) * float(volume)
-            info[w, 0] = s2 / n2
-            info[w, 1] = (s4 + (s2 * s2 - s4) * (1.0 + 2.0 / (moves - 1))) / (n2 * n2)
+            if improved:
+                n2 = float(volume) * float(volume)
+                info[w, 0] = s2 / n2
+                info[w, 1] = (s4 + (s2 * s2 - s4) * (1.0 + 2.0 / (moves - 1))) / (n2 * n2)
+            else:
+                info[w, 0] = clusters / volume
 
     return swendsen_wang
 
 
-def check(model: Model, lattice: Lattice) -> None:
-    """Improved estimators need clusters that take every state alike."""
-    needs_mirror("swendsen_wang")(model, lattice)
-    if model.physics.moves != model.states:
-        wanted = "a model whose clusters take every state alike"
-        raise Unsupported(f"swendsen_wang: expected {wanted}, found {model.name}")
+def has_improved(system: System) -> bool:
+    """Whether every cluster takes every state alike, which improved estimators need; the formulas hold for
+    ferromagnetic bonds and full lattices."""
+    physics = system.physics
+    return physics.moves == physics.states and physics.site is None and system.model.coupling == "none"
 
 
-SWENDSEN_WANG = UpdateType("swendsen_wang", 1, ("improved_m2", "improved_m4"), check, make)
+def series(system: System) -> tuple[str, ...]:
+    """Improved moments where they hold, else the number of clusters per site."""
+    return ("improved_m2", "improved_m4") if has_improved(system) else ("clusters",)
+
+
+SWENDSEN_WANG = UpdateType(
+    "swendsen_wang", 2, needs_mirror("swendsen_wang"), make, series,
+    ergodic=lambda system: system.model.ergodic_clusters,
+)  # fmt: skip

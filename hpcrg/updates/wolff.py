@@ -1,8 +1,8 @@
 """Wolff: one cluster is grown from a random site and moved (Wolff, Phys. Rev. Lett. 62, 361 (1989)).
 
 A sweep is one cluster, whatever its size: sweeping until enough sites have moved would favour small
-clusters and is biased. A campaign's `repeat` asks for more clusters. The series is the cluster's fraction
-of the lattice.
+clusters and is biased. A campaign's `repeat` asks for more clusters. Where there is an on-site energy the whole move is
+accepted with min(1, exp(-beta dE)) of that energy. The series is the fraction of the lattice that moved.
 """
 
 from __future__ import annotations
@@ -11,69 +11,148 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import kernel, part
-from hpcrg.lattice import Lattice
-from hpcrg.models.base import Physics
-from hpcrg.rng import advance, choose, load, store
-from hpcrg.updates.base import SIGNATURE, Kernel, UpdateType, bond_chances, mirror_of, needs_mirror
+from hpcrg.interaction import make_frozen, make_near
+from hpcrg.jit import helper, part
+from hpcrg.rng import advance, choose, fraction, load, store
+from hpcrg.system import System
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
 
 
-def make_grow(physics: Physics, coordination: int) -> Any:
-    """grow(spins, neighbours, table, m, move, first, queue, old, r) -> (r, size): moves the cluster of one
-    site.
+def make_grow(system: System) -> Any:
+    """grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, r) -> (r, size): moves the cluster of
+    one site where all bonds attract.
 
-    The cluster waits in a queue with its spins from before the move; a site is written to the queue's end
+    The cluster waits in a queue with its projections from before the move; a site is written to the queue's end
     whether it joins or not, and counted if it does, so there is no branch to mispredict.
     """
-    reflect, gap = physics.reflect, physics.gap
+    physics, z = system.physics, U64(system.coordination)
+    read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
+    lay = make_lay(system)
 
-    @part(f"wolff.{physics.name}.{coordination}")
-    def grow(spins, neighbours, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
-        queue[0], old[0] = U32(first), spins[first]
-        spins[first] = reflect(m, move, spins[first])
+    @part(f"wolff.grow.{system.name}")
+    def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
+        spin = read(walker, first)
+        queue[0], old[0] = U32(first), project(m, spin)
+        write(walker, first, reflect(m, move, spin))
         head, size = U64(0), U64(1)
         while head < size:
-            site, spin = U64(queue[head]), old[head]
+            site, here = U64(queue[head]), old[head]
             head += U64(1)
-            for k in range(coordination):
+            for k in range(z):
                 # A site already moved has gap 0 with every member's old spin, so none joins twice.
                 near = U64(neighbours[site, k])
-                other = spins[near]
+                other = read(walker, near)
+                there = project(m, other)
                 state, word = advance(state)
-                joins = (word >> U64(11)) < table[U64(gap(m, spin, other))]
-                queue[size], old[size] = U32(near), other
-                spins[near] = reflect(m, move, other) if joins else other
+                joins = lay(word, gap(here, there, 1), beta, table)
+                queue[size], old[size] = U32(near), there
+                write(walker, near, reflect(m, move, other) if joins else other)
                 size += U64(joins)
         return state, size
 
     return grow
 
 
-def make(physics: Physics, lattice: Lattice) -> Kernel:
-    """The kernel for one physics and dimension."""
-    grow, mirror, moves = make_grow(physics, lattice.coordination), mirror_of(physics), physics.moves
-    levels = physics.gap_span + 1
+def make_grow_marked(system: System) -> Any:
+    """The same where bonds may repel: a site that has moved can then have a gap with a member, and marks tell that it
+    has (`member[site]`, all 0 before and after)."""
+    physics, z = system.physics, U64(system.coordination)
+    read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
+    lay, coupling = make_lay(system), make_near(system)
 
-    @kernel(SIGNATURE, f"{physics.name}-{lattice.dimension}d")
-    def wolff(spins, betas, rng, neighbours, info):  # type: ignore[no-untyped-def]
-        volume = spins.shape[1]
+    @part(f"wolff.grow.{system.name}")
+    def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
+        member = np.zeros(neighbours.shape[0], np.uint8)
+        queue[0], old[0], member[first] = U32(first), project(m, read(walker, first)), 1
+        head, size = U64(0), U64(1)
+        while head < size:
+            site, here = U64(queue[head]), old[head]
+            head += U64(1)
+            for k in range(z):
+                near = U64(neighbours[site, k])
+                there = project(m, read(walker, near))
+                state, word = advance(state)
+                bond = coupling(couplings, site, k)
+                joins = lay(word, gap(here, there, bond), beta, table) and member[near] == 0
+                queue[size], old[size] = U32(near), there
+                member[near] |= np.uint8(joins)
+                size += U64(joins)
+        for i in range(size):
+            write(walker, U64(queue[i]), reflect(m, move, read(walker, U64(queue[i]))))
+        return state, size
+
+    return grow
+
+
+def make_judge(system: System) -> Any:
+    """judge(walker, m, move, queue, size, beta, r) -> (r, kept): takes a grown cluster back with the probability that its
+    on-site energy asks for."""
+    physics = system.physics
+    if physics.site is None:
+
+        @helper
+        def always(walker, m, move, queue, size, beta, state):  # type: ignore[no-untyped-def]
+            return state, size
+
+        return always
+    site_energy, read, write, reflect, moves = physics.site, physics.read, physics.write, physics.reflect, physics.moves
+
+    @part(f"wolff.judge.{system.name}")
+    def judge(walker, m, move, queue, size, beta, state):  # type: ignore[no-untyped-def]
+        change = 0.0
+        for i in range(size):
+            new = read(walker, U64(queue[i]))
+            change += site_energy(new) - site_energy(reflect(m, moves - move, new))
+        state, word = advance(state)
+        if fraction(word) < np.exp(-beta * change):
+            return state, size
+        for i in range(size):
+            site = U64(queue[i])
+            write(walker, site, reflect(m, moves - move, read(walker, site)))
+        return state, U64(0)
+
+    return judge
+
+
+def make(system: System) -> Sweep:
+    """The sweep for one system; move k is undone by move `moves` - k."""
+    physics, judge, frozen = system.physics, make_judge(system), make_frozen(system)
+    grow = make_grow(system) if system.coupling == "none" else make_grow_marked(system)
+    mirror, moves, levels, kind, read = (
+        physics.mirror,
+        physics.moves,
+        gap_levels(system),
+        physics.projection,
+        physics.read,
+    )
+
+    @part(f"wolff.{system.name}")
+    def wolff(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        volume = neighbours.shape[0]
         table = np.empty(levels, np.uint64)
-        queue, old = np.empty(volume + 1, np.uint32), np.empty(volume + 1, spins.dtype)
-        for w in range(spins.shape[0]):
-            walker = spins[w]
+        queue, old = np.empty(volume + 1, np.uint32), np.empty(volume + 1, kind)
+        for w in range(block.shape[0]):
+            walker = block[w]
             bond_chances(betas[w], table)
             state, m = mirror(load(rng[w]))
             state, skip = choose(state, moves - 1)
             state, first = choose(state, volume)
-            move = np.int64(skip) + 1
-            state, size = grow(walker, neighbours, table, m, move, first, queue, old, state)
+            move, size = np.int64(skip) + 1, U64(0)
+            if not frozen(read(walker, first)):
+                state, size = grow(
+                    walker, neighbours, couplings, betas[w], table, m, move, first, queue, old, state
+                )  # fmt: skip
+                state, size = judge(walker, m, move, queue, size, betas[w], state)
             store(rng[w], state)
             info[w, 0] = size / volume
 
     return wolff
 
 
-WOLFF = UpdateType("wolff", 1, ("cluster_fraction",), needs_mirror("wolff"), make)
+WOLFF = UpdateType(
+    "wolff", 2, needs_mirror("wolff"), make, lambda system: ("cluster_fraction",),
+    ergodic=lambda system: system.model.ergodic_clusters,
+)  # fmt: skip

@@ -1,0 +1,154 @@
+"""Rounds: an exchange between slots, then every update of the list; any number of them in one compiled call.
+
+Walkers keep their identity. Where the layout moves labels, `slot_of[copy, walker]` says which slot a walker is in and its
+beta follows; where it moves states, lane j of a copy is slot j and `slot_of` still says where each walker went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hpcrg.jit import helper, kernel, part
+from hpcrg.ladder import exchange_pairs
+from hpcrg.layout import Layout
+from hpcrg.observables import Observable
+from hpcrg.system import System
+from hpcrg.updates.base import Update
+
+Steps = Sequence[tuple[str, Update, int]]
+"""The updates of a round: name, update, how often it runs."""
+
+
+def _nothing() -> Any:
+    @helper
+    def nothing(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        return
+
+    return nothing
+
+
+def make_updates(system: System, steps: Steps) -> tuple[Any, tuple[str, ...], str]:
+    """updates(block, betas, rng, neighbours, couplings, info): every update of a round; the names of its series, one
+    column of `info` each (a name given twice stands where it was last filled); and a name for it all."""
+    chain, name, column = _nothing(), system.name, 0
+    series: list[str] = []
+    for label, update, repeat in steps:
+        name = f"{name}+{label}x{repeat}"
+        chain = _after(chain, update.sweep, repeat, column, len(update.series), name)
+        series += update.series
+        column += len(update.series)
+    return chain, tuple(series), name
+
+
+def _after(before: Any, sweep: Any, repeat: int, first: int, width: int, name: str) -> Any:
+    last = first + width
+
+    @part(f"updates.{name}")
+    def both(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        before(block, betas, rng, neighbours, couplings, info)
+        for _ in range(repeat):
+            sweep(block, betas, rng, neighbours, couplings, info[:, first:last])
+
+    return both
+
+
+def make_exchange(system: System, layout: Layout, name: str) -> Any:
+    """exchange(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted)."""
+    energies = layout.make_energies()
+    if layout.make_exchange is None:
+
+        @part(f"exchange.labels.{name}")
+        def labels(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
+            energies(block, neighbours, couplings, energy)
+            exchange_pairs(key, turn, energy, ladder, slot_of, False, attempted, accepted)
+
+        return labels
+    swap = layout.make_exchange()
+
+    @part(f"exchange.states.{name}")
+    def states(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
+        energies(block, neighbours, couplings, energy)
+        swapped = np.zeros(energy.size, np.uint8)
+        before = accepted.copy()
+        exchange_pairs(key, turn, energy, ladder, slot_of, True, attempted, accepted)
+        for copy in range(slot_of.shape[0]):
+            for p in range(slot_of.shape[1]):
+                swapped[copy * slot_of.shape[1] + p] = np.uint8(accepted[copy, p] - before[copy, p])
+        swap(block, swapped)
+
+    return states
+
+
+def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[..., None], tuple[str, ...]]:
+    """rounds(block, betas, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted,
+    accepted): `count` rounds, the first being round `turn`, and the names of the columns of info[walker, column]."""
+    updates, series, name = make_updates(system, steps)
+    name = f"{name}-{layout.name}"
+    exchange = make_exchange(system, layout, f"{system.name}-{layout.name}")
+    by_slot = layout.by_slot
+    energy = "int64[::1]" if system.integer else "float64[::1]"
+
+    @kernel(
+        f"void({layout.block}, uint64[:,::1], int32[:,::1], {layout.couplings}, float64[::1], int64[:,::1], "
+        f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1])", name
+    )  # fmt: skip
+    def rounds(  # type: ignore[no-untyped-def]
+        block, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted, accepted
+    ):  # fmt: skip
+        copies, slots = slot_of.shape
+        betas = np.empty(copies * slots)
+        for t in range(turn, turn + count):
+            if exchanging:
+                exchange(block, neighbours, couplings, energy, key, t, ladder, slot_of, attempted, accepted)
+            for copy in range(copies):
+                for j in range(slots):
+                    betas[copy * slots + j] = ladder[j if by_slot else slot_of[copy, j]]
+            updates(block, betas, rng, neighbours, couplings, info)
+
+    return rounds, series
+
+
+def make_look(system: System, layout: Layout) -> Callable[..., None]:
+    """measure(block, neighbours, couplings, shape, scale, energy, order, structure), compiled."""
+    measure = layout.make_measure()
+    energy = "int64[::1]" if system.integer else "float64[::1]"
+    order = "int64[:,::1]" if system.model.order_dtype == np.int64 else "float64[:,::1]"
+
+    @kernel(
+        f"void({layout.block}, int32[:,::1], {layout.couplings}, int64[::1], float64, {energy}, {order}, float64[::1])",
+        f"{system.name}-{layout.name}",
+    )
+    def look(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
+        measure(block, neighbours, couplings, shape, scale, energy, order, structure)
+
+    return look
+
+
+def make_extra(system: System, layout: Layout, observable: Observable) -> Callable[..., None]:
+    """extra(block, neighbours, couplings, slot_of, out) of one observable, compiled."""
+    make = layout.extras.get(observable.name)
+    part_ = observable.make(system) if make is None else make()
+
+    @kernel(
+        f"void({layout.block}, int32[:,::1], {layout.couplings}, int64[:,::1], float64[:,::1])",
+        f"{system.name}-{layout.name}-{observable.name}",
+    )
+    def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
+        part_(block, neighbours, couplings, slot_of, out)
+
+    return extra
+
+
+def make_energy(system: System, layout: Layout) -> Callable[..., None]:
+    """energies(block, neighbours, couplings, energy), compiled."""
+    energies = layout.make_energies()
+    energy = "int64[::1]" if system.integer else "float64[::1]"
+
+    @kernel(f"void({layout.block}, int32[:,::1], {layout.couplings}, {energy})", f"{system.name}-{layout.name}")
+    def all_energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
+        energies(block, neighbours, couplings, energy)
+
+    return all_energies
