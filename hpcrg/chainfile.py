@@ -23,8 +23,8 @@ from hpcrg.errors import CorruptFile, expected
 @dataclass
 class ChainState:
     """One rank's view of a chain after `round` rounds. `slot_of[copy, walker]` covers every walker, `block` (walkers as
-    their layout holds them) and `rng` those of this rank; `attempted` and `accepted` [copy, slot] count exchanges by lower
-    slot since the last measurement; `couplings` are those of the chain."""
+    their layout holds them) and `rng` those of this rank; `attempted` and `accepted` [copy, slot] count exchanges by
+    lower slot since the last measurement; `couplings` are those of the chain."""
 
     round: int
     slot_of: NDArray[np.int64]

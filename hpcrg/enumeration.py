@@ -32,8 +32,6 @@ class Enumeration:
 
     def index(self, spins: NDArray[np.int8]) -> NDArray[np.int64]:
         """The configuration numbers of spins[..., site]."""
-        if self.model.codes is None:
-            raise Unsupported(expected("enumeration", "discrete spins", self.model.name))
         powers = self.model.states ** np.arange(self.spins.shape[1], dtype=np.int64)
         return np.asarray(self.model.codes(spins) @ powers, np.int64)
 
@@ -44,8 +42,6 @@ def enumerate_all(system: System, disorder: Disorder | None = None) -> Enumerati
     count = model.states**system.volume
     if count > MAX_CONFIGURATIONS:
         raise Unsupported(expected("enumeration", f"at most {MAX_CONFIGURATIONS} configurations", count))
-    if model.from_codes is None:
-        raise Unsupported(expected("enumeration", "discrete spins", model.name))
     numbers = np.arange(count)[:, None]
     codes = (numbers // model.states ** np.arange(system.volume) % model.states).astype(np.uint8)
     spins = model.from_codes(codes)
@@ -58,7 +54,6 @@ def energies(system: System, spins: NDArray[np.int8], disorder: Disorder | None 
     model = system.model
     if model.energies is not None:
         return model.energies(spins, system.lattice)
-    assert model.codes is not None
     codes, bond = model.codes(spins), pair_energies(model)
     energy = site_energies(model)[codes].sum(axis=1)
     couplings = (disorder or Disorder(np.zeros((1, 1), np.int8))).couplings
@@ -73,7 +68,6 @@ def energies(system: System, spins: NDArray[np.int8], disorder: Disorder | None 
 def raw_order(system: System, spins: NDArray[np.int8]) -> NDArray[np.int64]:
     """The raw order parameter of spins[configuration, site], int64[configuration, component]."""
     model, axes = system.model, system.lattice.dimension
-    assert model.codes is not None
     table = np.zeros((model.states, 2**axes, model.components), np.int64)
     for code, spin in enumerate(all_spins(model)):
         for parity in range(2**axes):

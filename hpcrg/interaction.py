@@ -28,7 +28,8 @@ def make_near(system: System) -> Any:
 
 
 def make_local(system: System) -> Any:
-    """local(walker, neighbours, couplings, site, spin): all energy that depends on the spin at `site`, if it is `spin`."""
+    """local(walker, neighbours, couplings, site, spin): all energy that depends on the spin at `site`, if it is
+    `spin`."""
     physics, z = system.physics, np.uint64(system.coordination)
     if physics.local is not None:
         return physics.local
@@ -70,7 +71,8 @@ def make_frozen(system: System) -> Any:
 
 
 def make_field(system: System) -> Any:
-    """field(walker, neighbours, couplings, site): the sum over bonds of coupling times the neighbour's continuous spin."""
+    """field(walker, neighbours, couplings, site): the sum over bonds of coupling times the neighbour's continuous
+    spin."""
     components, read, coupling = system.model.spin_components, system.physics.read, make_near(system)
     z, add = np.uint64(system.coordination), make_add(components)
     zero = (0.0,) * components

@@ -66,8 +66,8 @@ def swap(
     """One exchange of round `turn` in one chain: the new slot of every walker int64[copy, walker], and for every slot p
     whether the pair (p, p + 1) was tried and was accepted (int64[copy, slot], 0 or 1; the last is always 0).
 
-    `energy` is by walker, one copy after the other, `betas` by slot. A pure function: equal arguments give equal results on
-    every rank. Raises ValueError unless there are as many walkers as slots in every copy.
+    `energy` is by walker, one copy after the other, `betas` by slot. A pure function: equal arguments give equal
+    results on every rank. Raises ValueError unless there are as many walkers as slots in every copy.
     """
     if slot_of.ndim != 2 or len(energy) != slot_of.size or slot_of.shape[1] != len(betas):
         wanted = f"walkers (copy, {len(betas)}) and as many energies"

@@ -1,7 +1,7 @@
 """How the walkers of one chain are held in memory between measurements.
 
-The plain layout keeps int8[walker, site], or float64[walker, component, site] for continuous spins. Other layouts hold bits;
-each belongs to the updates that need it and says how to pack, unpack, measure and exchange.
+The plain layout keeps int8[walker, site], or float64[walker, component, site] for continuous spins. Other layouts hold
+bits; each belongs to the updates that need it and says how to pack, unpack, measure and exchange.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ Array = NDArray[Any]
 @dataclass(frozen=True)
 class Layout:
     """See the module. `block` and `couplings` are the numba types of those arguments of a sweep. Walkers are numbered
-    copy * slots + j. Where `by_slot` is set lane j of a copy always is slot j: an exchange moves states between lanes by
-    `make_exchange()` (a part exchange(block, accepted[pair of lanes])); otherwise it moves the labels of walkers.
+    copy * slots + j. Where `by_slot` is set lane j of a copy always is slot j: an exchange moves states between lanes
+    by `make_exchange()` (a part exchange(block, accepted[pair of lanes])); otherwise it moves the labels of walkers.
     `divisible` says that walkers may be divided over ranks.
 
-    `pack(spins[walker, ...])` gives the block and `unpack(block, walkers)` the spins; `prepare(couplings)` the neighbour
-    table and couplings as kernels want them; `rng(walkers)` the shape of the random state, whose rows hold xoshiro states.
-    `make_energies()` builds a part energies(block, neighbours, couplings, energy[walker]) and `make_measure()` a part
-    measure(block, neighbours, couplings, shape, scale, energy, order[walker, component], structure[walker]). `extras` builds the layout's own forms of observables, by name; others unpack nothing and work
+    `pack(spins[walker, ...])` gives the block and `unpack(block, walkers)` the spins; `prepare(couplings)` the
+    neighbour table and couplings as kernels want them; `rng(walkers)` the shape of the random state, whose rows hold
+    xoshiro states. `make_energies()` builds a part energies(block, neighbours, couplings, energy[walker]) and
+    `make_measure()` a part measure(block, neighbours, couplings, shape, scale, energy, order[walker, component],
+    structure[walker]). `extras` builds the layout's own forms of observables, by name; others unpack nothing and work
     on the plain layout alone.
     """
 

@@ -19,8 +19,8 @@ Tables = tuple[NDArray[np.int32], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured after a round: series by walker of this rank [walker, ...], series of whole slots [slot, ...], and
-    every walker's slot [copy, walker]."""
+    """What is measured after a round: series by walker of this rank [walker, ...], series of whole slots [slot, ...],
+    and every walker's slot [copy, walker]."""
 
     slot_of: NDArray[np.int64]
     values: Mapping[str, NDArray[Any]]

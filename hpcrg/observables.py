@@ -166,8 +166,8 @@ STARTS = {"random": _random, "ordered": _ordered}
 def initial(
     system: System, start: str, rng: NDArray[np.uint64], vacant: NDArray[np.uint8] | None = None
 ) -> NDArray[Any]:
-    """A configuration [site] ([component, site]) to start from: "random" (infinite temperature; advances `rng` in place)
-    or "ordered", with 0 on vacant sites. Raises InputError for another name."""
+    """A configuration [site] ([component, site]) to start from: "random" (infinite temperature; advances `rng` in
+    place) or "ordered", with 0 on vacant sites. Raises InputError for another name."""
     if start not in STARTS:
         raise InputError(expected("start", f"one of {', '.join(STARTS)}", start, STARTS))
     spins = STARTS[start](system, rng)

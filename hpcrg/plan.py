@@ -1,6 +1,7 @@
 """What a campaign will cost: spin updates, core-hours, memory and disk of every ensemble, from timed kernels.
 
-Timings are cached per host, system and list of updates; `refresh` measures them anew. Disk is a bound without compression for series and the packed size for configurations.
+Timings are cached per host, system and list of updates; `refresh` measures them anew. Disk is a bound without
+compression for series and the packed size for configurations.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rounds: an exchange between slots, then every update of the list; any number of them in one compiled call.
 
-Walkers keep their identity. Where the layout moves labels, `slot_of[copy, walker]` says which slot a walker is in and its
-beta follows; where it moves states, lane j of a copy is slot j and `slot_of` still says where each walker went.
+Walkers keep their identity. Where the layout moves labels, `slot_of[copy, walker]` says which slot a walker is in and
+its beta follows; where it moves states, lane j of a copy is slot j and `slot_of` still says where each walker went.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def make_exchange(system: System, layout: Layout, name: str) -> Any:
 
 
 def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[..., None], tuple[str, ...]]:
-    """rounds(block, betas, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted,
-    accepted): `count` rounds, the first being round `turn`, and the names of the columns of info[walker, column]."""
+    """rounds(block, betas, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info,
+    attempted, accepted): `count` rounds, the first being round `turn`, and the names of the columns of info[walker,
+    column]."""
     updates, series, name = make_updates(system, steps)
     name = f"{name}-{layout.name}"
     exchange = make_exchange(system, layout, f"{system.name}-{layout.name}")
@@ -96,7 +97,8 @@ def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[
         f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1])", name
     )  # fmt: skip
     def rounds(  # type: ignore[no-untyped-def]
-        block, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted, accepted
+        block, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted,
+        accepted
     ):  # fmt: skip
         copies, slots = slot_of.shape
         betas = np.empty(copies * slots)

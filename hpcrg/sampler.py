@@ -142,7 +142,7 @@ class Running:
     def spins(self) -> NDArray[Any]:
         """The configurations of this rank's walkers [walker, ...]."""
         e = self.kernels.ensemble
-        spins = e.layout.unpack(self.state.block, len(self.walkers))
+        spins: NDArray[Any] = e.layout.unpack(self.state.block, len(self.walkers))
         if not e.layout.by_slot:
             return spins
         return spins[(np.arange(e.copies)[:, None] * e.slots + self.state.slot_of).ravel()]

@@ -18,7 +18,8 @@ SEGMENT_MEASUREMENTS = 1 << 15
 
 
 class Buffer:
-    """Measurements and draws of the running segment: this rank's walkers, [walker, row, ...], and series of whole slots."""
+    """Measurements and draws of the running segment: this rank's walkers, [walker, row, ...], and series of whole
+    slots."""
 
     def __init__(self, ensemble: Ensemble, walkers: int) -> None:
         e, self.per_draw = ensemble, ensemble.keep // ensemble.measure
@@ -56,8 +57,8 @@ class Buffer:
         self.measured = self.draws = 0
 
     def by_slot(self, comm: Comm) -> tuple[NDArray[Any], dict[str, NDArray[Any]]] | None:
-        """At rank 0, spins (copy, slot, draw, ...) and series (copy, slot, measurement, ...) of all walkers, without the
-        axis of copies where there is one, and series of whole slots (slot, measurement, ...); None elsewhere."""
+        """At rank 0, spins (copy, slot, draw, ...) and series (copy, slot, measurement, ...) of all walkers, without
+        the axis of copies where there is one, and series of whole slots (slot, measurement, ...); None elsewhere."""
         e, n = self.ensemble, self.measured
         local = {k: v[:, :n] for k, v in self.series.items()} | {"spins": self.spins[:, : self.draws]}
         parts = comm.gather(local)

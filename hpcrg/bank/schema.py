@@ -108,14 +108,14 @@ def encode(model: Model, lattice: Lattice, spins: NDArray[Any]) -> NDArray[Any]:
         last = np.moveaxis(spins.reshape(-1, n, lattice.volume), 1, 2).reshape(-1, *lattice.array_shape, n)
         return np.asarray(last[..., 0] if n == 1 else last, "<f4")
     shaped = spins.reshape(-1, *lattice.array_shape)
-    if not packed(model) or model.codes is None:
+    if not packed(model):
         return shaped.astype(np.int8, copy=False)
     return np.packbits(model.codes(shaped).astype(bool), axis=-1)
 
 
 def decode(model: Model, lattice: Lattice, stored: NDArray[Any]) -> NDArray[Any]:
     """Configurations [draw, *lattice] ([draw, *lattice, component]) from their stored form."""
-    if not packed(model) or model.from_codes is None:
+    if not packed(model):
         return stored
     return model.from_codes(np.unpackbits(stored, axis=-1, count=lattice.array_shape[-1]))
 

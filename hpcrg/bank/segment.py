@@ -34,8 +34,8 @@ def write_segment(
     directory: Path, ensemble: Ensemble, chain: int, start: int,
     spins: NDArray[Any], series: Mapping[str, NDArray[Any]],
 ) -> Segment:  # fmt: skip
-    """Write one segment whole or not at all: stored spins (slot, draw, ...) and series (slot, measurement, ...), with an
-    axis of copies in front where there is more than one."""
+    """Write one segment whole or not at all: stored spins (slot, draw, ...) and series (slot, measurement, ...), with
+    an axis of copies in front where there is more than one."""
     table = columns(ensemble)
     several = {name for name, c in table.items() if c.kind != "slot"} | {"spins"} if ensemble.copies > 1 else set()
     draws = spins.shape[1 + (ensemble.copies > 1)]

@@ -36,7 +36,8 @@ def assemble(
 ) -> None:  # fmt: skip
     """Write the bank of `ensemble.draws` draws over the chains' segments, whole or not at all.
 
-    `directories[c]` and `segments[c]` belong to chain c; `hashes` maps a round to the state hash of every chain; `couplings` are those of every chain, stored where chains differ in them.
+    `directories[c]` and `segments[c]` belong to chain c; `hashes` maps a round to the state hash of every chain;
+    `couplings` are those of every chain, stored where chains differ in them.
     Segments beyond `ensemble.draws` are left out. Sources are named relative to the bank, so that a results
     directory can be moved.
     """

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.errors import Unsupported
 from hpcrg.estimate import Reference
 from hpcrg.jit import helper, part
 from hpcrg.lattice import Lattice
@@ -28,24 +29,24 @@ class Physics(NamedTuple):
     Energy: `pair(a, b)`, of a bond with c = 1, symmetric; `site(a)`, on-site energy, or None. `integer` says that all
     pair energies are integers and that there is no on-site energy; pair energies then differ by at most `pair_span`.
     A model that is not a sum over pairs brings `local(walker, neighbours, couplings, site, a)`, all energy that
-    depends on the spin at `site` when that spin is a, and `bulk(walker, neighbours, couplings, site)`, which summed over
-    sites is the energy; its local energies differ by at most `local_span`.
+    depends on the spin at `site` when that spin is a, and `bulk(walker, neighbours, couplings, site)`, which summed
+    over sites is the energy; its local energies differ by at most `local_span`.
 
     Storage: `read(walker, site)` and `write(walker, site, a)`.
 
     Single-spin updates: `fresh(r)` gives (r, a) at infinite temperature. `propose(r, a)` gives (r, b), with equal
     probability (density) for a to b and b to a. `frozen(a)` is true for a place that holds no spin. Discrete:
     `decode(code)` is the spin of code 0 .. states - 1. Continuous: `heat_bath(r, field, beta)` draws a spin with
-    density exp(beta field.a - beta site(a)), field being the sum over bonds of c b when pair = -a.b; `overrelax(field, a)`
-    is another spin of the same energy.
+    density exp(beta field.a - beta site(a)), field being the sum over bonds of c b when pair = -a.b; `overrelax(field,
+    a)` is another spin of the same energy.
 
     Cluster updates: `mirror(r)` gives (r, m), which fixes a group of `moves` moves for a whole sweep, and
     `reflect(m, k, a)` is the spin after move k; move 0 leaves it, and the same move applied to both spins leaves `pair`
-    alone. With x = `project(m, a)`, a number of type `projection`, `gap(x, y, c)` is the largest energy of the bond over the moves of one of its spins,
-    less its energy now, 0 where no move raises it, and that largest energy is reached by all moves of gap 0. A
-    bond is laid with probability 1 - exp(-beta gap), and clusters move independently of each other (Edwards and Sokal,
-    Phys. Rev. D 38, 2009 (1988); Wolff, Phys. Rev. Lett. 62, 361 (1989)). Integer gaps lie in 0 .. `gap_span`.
-    `mirror` is None for a model without such moves; `no_mirror` says why.
+    alone. With x = `project(m, a)`, a number of type `projection`, `gap(x, y, c)` is the largest energy of the bond
+    over the moves of one of its spins, less its energy now, 0 where no move raises it, and that largest energy is
+    reached by all moves of gap 0. A bond is laid with probability 1 - exp(-beta gap), and clusters move independently
+    of each other (Edwards and Sokal, Phys. Rev. D 38, 2009 (1988); Wolff, Phys. Rev. Lett. 62, 361 (1989)). Integer
+    gaps lie in 0 .. `gap_span`. `mirror` is None for a model without such moves; `no_mirror` says why.
 
     Measurements: `book(row, a, parity)` adds a spin to the raw order parameter row[component]; bit k of `parity` is the
     parity of the coordinate along axis k (x is bit 0).
@@ -59,23 +60,23 @@ class Physics(NamedTuple):
     propose: Callable[..., Any]
     book: Callable[..., Any]
     states: int = 0
-    decode: Callable[..., Any] | None = None
+    decode: Any = None
     integer: bool = False
     pair_span: int = 0
-    site: Callable[..., Any] | None = None
-    local: Callable[..., Any] | None = None
-    bulk: Callable[..., Any] | None = None
+    site: Any = None
+    local: Any = None
+    bulk: Any = None
     local_span: int = 0
-    frozen: Callable[..., Any] | None = None
-    heat_bath: Callable[..., Any] | None = None
-    overrelax: Callable[..., Any] | None = None
-    mirror: Callable[..., Any] | None = None
+    frozen: Any = None
+    heat_bath: Any = None
+    overrelax: Any = None
+    mirror: Any = None
     no_mirror: str = ""
     moves: int = 0
-    reflect: Callable[..., Any] | None = None
-    project: Callable[..., Any] | None = None
+    reflect: Any = None
+    project: Any = None
     projection: Any = np.int8
-    gap: Callable[..., Any] | None = None
+    gap: Any = None
     gap_span: int = 0
 
 
@@ -96,6 +97,11 @@ class Exact:
     xi_ratio: Reference | None = None
 
 
+def no_codes(values: NDArray[Any]) -> NDArray[Any]:
+    """Continuous spins have no codes. Raises Unsupported."""
+    raise Unsupported("expected a model of discrete spins, found one of continuous spins")
+
+
 @dataclass(frozen=True)
 class Disorder:
     """What is frozen in one chain: couplings [site, column of the neighbour table], int8 or float64, the same from both
@@ -109,13 +115,14 @@ class Disorder:
 class Model:
     """A model as a value; two are equal when name and parameters are.
 
-    `order2(order, volume)` maps raw order parameters (..., component) to the squared order parameter per site (...), 1 when
-    fully ordered; `structure_scale` times the sum over components of |sum_j exp(i k r_j) order_j|^2 / N^2 is the same
-    quantity at k different from 0; `cumulant_components` is the number of its independent components. `codes` and
+    `order2(order, volume)` maps raw order parameters (..., component) to the squared order parameter per site (...), 1
+    when fully ordered; `structure_scale` times the sum over components of |sum_j exp(i k r_j) order_j|^2 / N^2 is the
+    same quantity at k different from 0; `cumulant_components` is the number of its independent components. `codes` and
     `from_codes` translate discrete spins to 0 .. states - 1 and back. A continuous spin has `spin_components`
     components; `spin_components` is 0 for discrete spins.
 
-    A model that is not a sum over pairs states its energy once more in numpy, `energies(spins[..., site], lattice)`, for tests.
+    A model that is not a sum over pairs states its energy once more in numpy, `energies(spins[..., site], lattice)`,
+    for tests.
 
     `couplings(lattice, table, generator)` gives the couplings of a chain, which differ from chain to chain where the
     model is `disordered`; `shells` is how many shells of neighbours
@@ -135,8 +142,8 @@ class Model:
     version: int = field(default=1, compare=False)
     cumulant_components: int = field(default=1, compare=False)
     structure_scale: float = field(default=1.0, compare=False)
-    codes: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = field(default=None, compare=False)
-    from_codes: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = field(default=None, compare=False)
+    codes: Callable[[NDArray[Any]], NDArray[np.uint8]] = field(default=no_codes, compare=False)
+    from_codes: Callable[[NDArray[np.uint8]], NDArray[Any]] = field(default=no_codes, compare=False)
     spin_components: int = field(default=0, compare=False)
     energies: Callable[[NDArray[Any], Lattice], NDArray[np.float64]] | None = field(default=None, compare=False)
     coupling: Coupling = field(default="none", compare=False)

@@ -6,14 +6,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.errors import Unsupported, expected
 from hpcrg.models.base import Model
 
 
 def all_spins(model: Model) -> NDArray[np.int8]:
     """The spins of all codes. Raises Unsupported for continuous ones."""
-    if model.from_codes is None:
-        raise Unsupported(expected("states", "a model of discrete spins", model.name))
     return np.asarray(model.from_codes(np.arange(model.states, dtype=np.uint8)))
 
 

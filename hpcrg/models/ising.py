@@ -91,8 +91,8 @@ def gap(a, b, coupling):  # type: ignore[no-untyped-def]
 
 
 PHYSICS = Physics(
-    "ising", pair, read_int8, write_int8, fresh, propose, book_scalar, states=2, decode=decode, integer=True, pair_span=2,
-    mirror=mirror, moves=2, reflect=reflect, project=project, gap=gap, gap_span=2,
+    "ising", pair, read_int8, write_int8, fresh, propose, book_scalar, states=2, decode=decode, integer=True,
+    pair_span=2, mirror=mirror, moves=2, reflect=reflect, project=project, gap=gap, gap_span=2,
 )  # fmt: skip
 
 

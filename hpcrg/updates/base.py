@@ -1,8 +1,8 @@
 """What an update is: a name, a version, what it can serve, and how to build its sweep for a system.
 
-A sweep is a compiled part, sweep(block, betas[walker], rng[row, word], neighbours, couplings, info[walker, series]): one
-sweep of every walker at its own beta, in place. Walkers do not feel each other, nor how many there are, unless their
-layout says otherwise.
+A sweep is a compiled part, sweep(block, betas[walker], rng[row, word], neighbours, couplings, info[walker, series]):
+one sweep of every walker at its own beta, in place. Walkers do not feel each other, nor how many there are, unless
+their layout says otherwise.
 """
 
 from __future__ import annotations

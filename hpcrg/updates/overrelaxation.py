@@ -19,7 +19,8 @@ U64 = np.uint64
 
 def make(system: System) -> Sweep:
     """The sweep for one system."""
-    field, overrelax, read, write = make_field(system), *_functions(system)
+    field, physics = make_field(system), system.physics
+    overrelax, read, write = physics.overrelax, physics.read, physics.write
 
     @part(f"overrelaxation.{system.name}")
     def overrelaxation(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
@@ -30,10 +31,6 @@ def make(system: System) -> Sweep:
                 write(walker, site, overrelax(total, read(walker, site)))
 
     return overrelaxation
-
-
-def _functions(system: System):  # type: ignore[no-untyped-def]
-    return system.physics.overrelax, system.physics.read, system.physics.write
 
 
 def check(system: System, slots: int, copies: int) -> None:

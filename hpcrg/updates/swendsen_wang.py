@@ -38,8 +38,8 @@ def root_of(parent, site):  # type: ignore[no-untyped-def]
 
 
 def make_label(system: System) -> Any:
-    """label(x, neighbours, couplings, beta, table, parent, r) -> r: lays bonds between projections x[site] and joins what
-    they connect."""
+    """label(x, neighbours, couplings, beta, table, parent, r) -> r: lays bonds between projections x[site] and joins
+    what they connect."""
     gap, lay, coupling, halved = system.physics.gap, make_lay(system), make_near(system), system.halved
     first, last = U64(system.columns.start), U64(system.columns.stop)
 
@@ -81,7 +81,7 @@ def flatten(parent, sizes):  # type: ignore[no-untyped-def]
             last, run = root, 0
         run += 1
     sizes[U64(last)] += run
-    second, fourth, clusters = 0.0, 0.0, 0
+    second, fourth, clusters = 0.0, 0.0, np.int64(0)
     for site in range(U64(parent.size)):
         square = float(sizes[site]) * float(sizes[site])
         second += square
@@ -127,7 +127,7 @@ def _draw(cost, beta, mark):  # type: ignore[no-untyped-def]
     lowest, total = cost.min(), 0.0
     for k in range(cost.size):
         total += np.exp(-beta * (cost[k] - lowest))
-    running, chosen = 0.0, 0
+    running, chosen = 0.0, np.int64(0)
     for k in range(cost.size - 1):
         running += np.exp(-beta * (cost[k] - lowest))
         chosen += np.int64(mark * total >= running)

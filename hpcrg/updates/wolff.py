@@ -22,8 +22,8 @@ U32 = np.uint32
 
 
 def make_grow(system: System) -> Any:
-    """grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, r) -> (r, size): moves the cluster of
-    one site where all bonds attract.
+    """grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, r) -> (r, size): moves the cluster
+    of one site where all bonds attract.
 
     The cluster waits in a queue with its projections from before the move; a site is written to the queue's end
     whether it joins or not, and counted if it does, so there is no branch to mispredict.
@@ -88,8 +88,8 @@ def make_grow_marked(system: System) -> Any:
 
 
 def make_judge(system: System) -> Any:
-    """judge(walker, m, move, queue, size, beta, r) -> (r, kept): takes a grown cluster back with the probability that its
-    on-site energy asks for."""
+    """judge(walker, m, move, queue, size, beta, r) -> (r, kept): takes a grown cluster back with the probability that
+    its on-site energy asks for."""
     physics = system.physics
     if physics.site is None:
 
