@@ -4,15 +4,13 @@
           lattice (Newman and Ziff 2001, figure 9); or R_L(p) = R_2L(p) where R* is not known
     1/nu  slope of ln R_L'(p_c) against ln L           D_f  slope of ln <S>(p_c) against ln L
 
-A Measured is a value with jackknife replicas per source (hpcrg/estimate.py): one for each block left out.
 Rows [1 + blocks, n]: row 0 is of all blocks, row 1 + b without block b.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -20,23 +18,13 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Replicas, jackknife_error
 from hpcrg.percolation.canonical import canonical, derivative
 from hpcrg.percolation.run import Result
+from hpcrg.straight import Fit, Measured, power, straight
 
 Array = NDArray[np.float64]
-Measured = tuple[float, Replicas]
 MOMENTS = {"largest": 0, "largest2": 1, "susceptibility": 2, "clusters": 3}
 """S, S^2, chi = sum of s^2 without the largest, and the number of clusters, each divided by the number of sites N."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted number with chi^2 over the degrees of freedom."""
-
-    measured: Measured
-    chi2: float
-    freedom: int
 
 
 EVENTS: dict[str, Callable[[NDArray[np.int32]], list[NDArray[np.int32]]]] = {
@@ -103,44 +91,22 @@ def crossing(small: Result, large: Result, which: str) -> Measured:
     return cross(0, 0), {small.source: left_a, large.source: left_b}
 
 
-def straight(x: Sequence[float], points: Sequence[Measured], term: int) -> Fit:
-    """The intercept (term 0) or slope (term 1) of a straight line through points of independent sources, weighted by
-    their errors."""
-    ordinates = np.array([value for value, _ in points])
-    errors = np.array([math.hypot(*(jackknife_error(r) for r in replicas.values())) for _, replicas in points])
-    design = np.stack([np.ones(len(points)), np.array(x)], axis=1) / errors[:, None]
-    gain = np.linalg.pinv(design)[term] / errors
-    replicas = {
-        source: ordinates @ gain + (r - ordinates[i]) * gain[i]
-        for i, (_, sources) in enumerate(points)
-        for source, r in sources.items()
-    }
-    rest = ordinates / errors - design @ (np.linalg.pinv(design) @ (ordinates / errors))
-    return Fit((float(ordinates @ gain), replicas), float(rest @ rest), len(points) - 2)
-
-
-def _log(m: Measured) -> Measured:
-    return math.log(m[0]), {source: np.log(r) for source, r in m[1].items()}
-
-
 def _sizes(results: Sequence[Result]) -> list[float]:
     return [float(r.spec.lattice.shape[-1]) for r in results]
 
 
-def critical_point(results: Sequence[Result], which: str, level: float, power: float = 11 / 4) -> Fit:
-    """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-power."""
-    return straight([size**-power for size in _sizes(results)], [threshold(r, which, level) for r in results], 0)
+def critical_point(results: Sequence[Result], which: str, level: float, decay: float = 11 / 4) -> Fit:
+    """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-decay."""
+    return straight([size**-decay for size in _sizes(results)], [threshold(r, which, level) for r in results], 0)
 
 
 def inverse_nu(results: Sequence[Result], which: str, p: float) -> Fit:
     """1/nu from the slopes of the wrapping probability at p of several sizes."""
-    slopes = [_log(at(r, wrapping_rows(r, which), p, slope=True)) for r in results]
-    return straight([math.log(size) for size in _sizes(results)], slopes, 1)
+    return power(_sizes(results), [at(r, wrapping_rows(r, which), p, slope=True) for r in results])
 
 
 def fractal_dimension(results: Sequence[Result], p: float) -> Fit:
     """D_f from the largest cluster at p of several sizes: <S>/N ~ L^(D_f - d)."""
-    shares = [_log(at(r, moment_rows(r, "largest"), p)) for r in results]
-    fit = straight([math.log(size) for size in _sizes(results)], shares, 1)
+    fit = power(_sizes(results), [at(r, moment_rows(r, "largest"), p) for r in results])
     d, (value, replicas) = results[0].spec.lattice.dimension, fit.measured
-    return Fit((value + d, {source: r + d for source, r in replicas.items()}), fit.chi2, fit.freedom)
+    return replace(fit, measured=(value + d, {source: r + d for source, r in replicas.items()}))
