@@ -2,8 +2,9 @@
 series.
 
 For H = beta E the energy is a sufficient statistic: the exact multi-histogram weights of a measurement depend
-on it alone, so the sums of the observables over the measurements at each energy level hold all there is. The
-columns are
+on it alone, so the sums of the observables over the measurements at each energy level hold all there is. Real
+energies are rounded to levels a `unit` apart, so fine that no Boltzmann factor within the ladder changes by more than
+LEVEL. The columns are
 
     count, |order|, order^2, order^4, structure        (order per site, 1 when fully ordered; see models)
 
@@ -27,13 +28,15 @@ Array = NDArray[np.float64]
 COLUMNS = ("count", "abs", "order2", "order4", "structure")
 SERIES = ("energy", "energy2", "abs", "order2", "order4", "structure")
 BINS = 8192
+LEVEL = 0.02
+"""The unit of real energies times the range of beta."""
 BYTES_A_MEASUREMENT = 256
 """Of series, in a task: what turns a chunk in bytes into measurements."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Sums [level, column] at the energies [level], ascending."""
+    """Sums [level, column] at the energies [level], ascending, in units."""
 
     energy: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     sums: Array = field(default_factory=lambda: np.zeros((0, len(COLUMNS))))
@@ -59,10 +62,12 @@ class Gather:
 
     ranges: tuple[tuple[int, int], ...]
     bin_length: int
+    unit: float = 1.0
 
     def __call__(self, sums: ChainSums, bank: Bank, chain: int, slot: int, start: int, stop: int) -> ChainSums:
         """Add the measurements [start, stop)."""
-        energy = bank.series("energy", chain, slot, start, stop).astype(np.int64)
+        raw = bank.series("energy", chain, slot, start, stop)
+        energy = np.rint(raw / self.unit).astype(np.int64)
         order2 = bank.model.order2(bank.series("order", chain, slot, start, stop), bank.lattice.volume)
         structure = bank.series("structure", chain, slot, start, stop).astype(np.float64)
         values = np.stack([np.ones(len(energy)), np.sqrt(order2), order2, order2**2, structure], axis=1)
@@ -70,11 +75,10 @@ class Gather:
             inside = slice(max(first - start, 0), max(last - start, 0))
             if energy[inside].size:
                 sums.blocks[b] = _add(sums.blocks[b], energy[inside], values[inside])
-        self._bin(sums.bins, start, energy, values)
+        self._bin(sums.bins, start, raw.astype(np.float64), values)
         return sums
 
-    def _bin(self, bins: Array, start: int, energy: NDArray[np.int64], values: Array) -> None:
-        e = energy.astype(np.float64)
+    def _bin(self, bins: Array, start: int, e: Array, values: Array) -> None:
         rows = np.concatenate([np.stack([e, e**2], axis=1), values[:, 1:]], axis=1)
         index = (start + np.arange(len(e))) // self.bin_length
         kept = index < len(bins)
@@ -84,7 +88,8 @@ class Gather:
 @dataclass(frozen=True)
 class BankSums:
     """One bank, reduced. `blocks` are levels [slot][block], block = chain * blocks_per_chain + b; `series`
-    are bin means [slot, chain, bin, series]; `counts` are measurements of one block at one slot."""
+    are bin means [slot, chain, bin, series]; `counts` are measurements of one block at one slot; `unit` is that of the
+    levels and `basis` the sites of a unit cell."""
 
     id: str
     label: str
@@ -98,11 +103,13 @@ class BankSums:
     bin_length: int
     blocks: list[list[Levels]]
     series: Array
+    unit: float = 1.0
+    basis: int = 1
 
     @property
     def volume(self) -> int:
         """Sites."""
-        return int(self.size**self.dimension)
+        return int(self.size**self.dimension) * self.basis
 
     @property
     def temperatures(self) -> Array:
@@ -122,22 +129,26 @@ def reduce_bank(path: Path, blocks: int, chunk: int, compute: Compute) -> BankSu
             bank.model.name,
             bank.lattice.shape[0],
             bank.lattice.dimension,
-            cumulant_components(bank),
+            bank.model.cumulant_components,
             bank.betas,
         )
+        unit, basis = level_unit(bank), bank.lattice.basis
     bin_length = -(-n // BINS)
-    step = Gather(tuple(ranges), bin_length)
+    step = Gather(tuple(ranges), bin_length, unit)
     nothing = ChainSums([Levels() for _ in ranges], np.zeros((n // bin_length, len(SERIES))))
     found = evaluate(path, partition(chains, slots, n, 1), step, nothing, chunk, compute)
     by_slot = [[found[c * slots + s] for c in range(chains)] for s in range(slots)]
     series = np.array([[c.bins / bin_length for c in row] for row in by_slot])
     levels = [[block for c in row for block in c.blocks] for row in by_slot]
-    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series)
+    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series, unit, basis)
 
 
-def cumulant_components(bank: Bank) -> int:
-    """Independent components n of the order parameter: 1 for Ising, q - 1 for q-state Potts."""
-    return bank.model.states - 1
+def level_unit(bank: Bank) -> float:
+    """1 for integer energies, else LEVEL over the range of beta (a tenth of beta for a single temperature)."""
+    if bank.ensemble.system.integer:
+        return 1.0
+    span = float(bank.betas[0] - bank.betas[-1])
+    return LEVEL / (span if span > 0 else 0.1 * float(bank.betas[0]))
 
 
 def _add(levels: Levels, energy: NDArray[np.int64], values: Array) -> Levels:

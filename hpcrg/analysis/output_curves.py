@@ -101,7 +101,7 @@ def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> Size
         data,
         energy_means,
         names,
-        make_model(dict(block.model)).states - 1,
+        make_model(dict(block.model)).cumulant_components,
         block.ensemble_id,
         _empty(block),
         [],

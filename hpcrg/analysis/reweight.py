@@ -61,8 +61,8 @@ class Curves:
     slopes: Mapping[str, Array]
 
 
-def pool(blocks: Sequence[Sequence[Levels]], betas: Array) -> Pool:
-    """Merge levels [slot][block], slot after slot, on the union of their energies."""
+def pool(blocks: Sequence[Sequence[Levels]], betas: Array, unit: float = 1.0) -> Pool:
+    """Merge levels [slot][block], slot after slot, on the union of their energies, which are in units of `unit`."""
     energy = np.unique(np.concatenate([block.energy for row in blocks for block in row]))
     sums = np.zeros((len(blocks[0]), len(energy), blocks[0][0].sums.shape[1]))
     for row in blocks:
@@ -70,7 +70,7 @@ def pool(blocks: Sequence[Sequence[Levels]], betas: Array) -> Pool:
             sums[b] += block.aligned(energy)
     centre = float(np.round(energy.mean()))
     counts = np.array([[block.sums[:, COUNT].sum() for block in row] for row in blocks])
-    return Pool(energy.astype(np.float64) - centre, centre, sums.sum(axis=0), sums, betas, counts)
+    return Pool((energy - centre) * unit, centre * unit, sums.sum(axis=0), sums, betas, counts)
 
 
 def free_energies(betas: Array, counts: Array, energy: Array, n: Array, start: Array) -> Array:
@@ -130,7 +130,7 @@ def reweighted(data: Pool, means: Array, beta: Array) -> Array:
 
 def curves(sums: BankSums, beta: Array) -> Curves:
     """All observables of one bank at the inverse temperatures `beta`, with jackknife rows."""
-    data = pool(sums.blocks, sums.betas)
+    data = pool(sums.blocks, sums.betas, sums.unit)
     moments = reweighted(data, sums.series[..., 0].mean(axis=(1, 2)), beta)
     values, slopes = observables(moments, data.centre, beta, sums)
     return Curves(sums.id, sums.size, beta, values, slopes)

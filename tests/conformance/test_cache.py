@@ -19,19 +19,22 @@ import numpy as np
 from hpcrg.jit import cache_hits
 from hpcrg.ladder import make_exchange
 from hpcrg.lattice import Lattice
-from hpcrg.models import EXAMPLES, make_model
-from hpcrg.observables import build_measure, make_fill
-from hpcrg.updates import UPDATES
+from hpcrg.models import make_model
+from hpcrg.observables import make_fill
+from hpcrg.rounds import make_look, make_rounds
+from hpcrg.system import System
+from hpcrg.updates import UPDATES, layout_of
 
 start = time.perf_counter()
-kernels = {"exchange": make_exchange(), "fill": make_fill()}
-for spec in EXAMPLES:
-    model = make_model(spec)
-    for shape in ((4,), (4, 4), (4, 4, 4)):
-        lattice = Lattice(shape)
-        kernels[f"{spec} {shape} measure"] = build_measure(model, lattice).kernel
-        for name, update in UPDATES.items():
-            kernels[f"{spec} {shape} {name}"] = update.build(model, lattice).kernel
+kernels = {"exchange": make_exchange()}
+for spec in ({"type": "ising"}, {"type": "potts", "q": 3}):
+    for lattice in (Lattice((4,)), Lattice((4, 4)), Lattice((4, 4), "honeycomb", "free")):
+        system = System(make_model(spec), lattice)
+        kernels[f"{spec} {lattice} fill"] = make_fill(system)
+        kernels[f"{spec} {lattice} measure"] = make_look(system, layout_of(system, ["metropolis"], 1, 1))
+        for names in (["metropolis"], ["wolff", "heat_bath"], ["swendsen_wang"]):
+            steps = [(n, UPDATES[n].build(system), 2) for n in names]
+            kernels[f"{spec} {lattice} {names}"] = make_rounds(system, steps[0][1].layout, steps)[0]
 print(json.dumps({"hits": {k: cache_hits(v) for k, v in kernels.items()}, "seconds": time.perf_counter() - start}))
 """
 
@@ -48,7 +51,7 @@ def test_a_second_process_compiles_nothing():
     build_all(1)
     second = build_all(2)
     assert [name for name, hits in second["hits"].items() if hits != 1] == []
-    assert second["seconds"] < 3
+    assert second["seconds"] < 6
 
 
 def test_a_changed_kernel_source_starts_an_empty_cache(tmp_path):

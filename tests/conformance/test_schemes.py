@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hpcrg.errors import InputError
-from hpcrg.models import Ising, Potts
+from hpcrg.models import ising, potts
 from hpcrg.schemes import SCHEMES, blocked_shape, tie_keys
 
-MODELS = [Ising(), Potts(4)]
+MODELS = [ising(), potts(4)]
 
 
 @pytest.fixture(params=SCHEMES)
@@ -51,4 +51,4 @@ def test_an_ordered_lattice_stays_ordered(make, model):
 @pytest.mark.parametrize(("shape", "factor"), [((9, 8), 2), ((8, 8), 3), ((8, 8), 8), ((8, 8), 1)])
 def test_lattices_that_do_not_divide_are_refused(make, shape, factor):
     with pytest.raises(InputError, match="expected"):
-        make(factor).coarsen(Ising(), draws(Ising(), shape), np.zeros(10, np.uint64))
+        make(factor).coarsen(ising(), draws(ising(), shape), np.zeros(10, np.uint64))

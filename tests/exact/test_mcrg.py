@@ -13,10 +13,11 @@ from hpcrg.analysis.graph import compute_here
 from hpcrg.bank import write_bank
 from hpcrg.campaign import FlowSpec
 from hpcrg.ensemble import UpdateCall
-from hpcrg.models import Ising, Potts
+from hpcrg.models import ising, potts
 from hpcrg.rng import Purpose, stream
 from hpcrg.schemes import SCHEMES
 from hpcrg.updates import UPDATES
+from hpcrg.updates.base import compiled
 
 CHUNK = 1 << 20
 BETA_C = float(np.log1p(np.sqrt(2)) / 2)
@@ -114,14 +115,14 @@ def test_majority_rule_against_enumeration(small, tmp_path, monkeypatch):
 def swendsen_wang(ensemble, path, beta_of_sampler=None):
     """A bank of one slot by Swendsen-Wang updates; a wrong `beta_of_sampler` makes the broken twin."""
     chains, lattice = ensemble.chains, ensemble.geometry
-    sweep = UPDATES["swendsen_wang"].build(ensemble.physics, lattice).kernel
+    sweep = compiled(UPDATES["swendsen_wang"].build(ensemble.system), ensemble.system, "swendsen_wang")
     rng = np.array([stream(ensemble.seed, Purpose.WALKER, chain) for chain in range(chains)])
     betas = np.full(chains, beta_of_sampler or ensemble.betas[0])
     spins, info = np.ones((chains, lattice.volume), np.int8), np.zeros((chains, 2))
     kept = np.empty((chains, 1, ensemble.draws, *lattice.shape), np.int8)
-    neighbours = lattice.neighbours()
+    tables = ensemble.layout.prepare(np.zeros((1, 1), np.int8))
     for round_ in range(ensemble.thermalise + ensemble.draws * ensemble.keep):
-        sweep(spins, betas, rng, neighbours, info)
+        sweep(spins, betas, rng, *tables, info)
         done = round_ + 1 - ensemble.thermalise
         if done > 0 and done % ensemble.keep == 0:
             kept[:, 0, done // ensemble.keep - 1] = spins.reshape(chains, *lattice.shape)
@@ -142,10 +143,10 @@ def test_two_state_potts_is_the_ising_model(critical, tmp_path):
     ising = swendsen_wang(critical, tmp_path / "ising.h5")
     ensemble = replace(critical, model={"type": "potts", "q": 2})
     with mcrg.open_bank(ising) as bank:
-        colours = np.array([[Ising().codes(bank.spins(c, 0, 0, bank.draws))] for c in range(bank.chains)])
+        colours = np.array([[ising().codes(bank.spins(c, 0, 0, bank.draws))] for c in range(bank.chains)])
         key = bank.id
     path = tmp_path / "potts.h5"
-    write_bank(path, ensemble, Potts(2).from_codes(colours), {})
+    write_bank(path, ensemble, potts(2).from_codes(colours), {})
     spec = FlowSpec(ensemble="c", scheme="majority", levels=2)
     found = []
     for subject in (mcrg.subject_of(ising, spec), mcrg.subject_of(path, spec)):

@@ -19,36 +19,41 @@ from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.levels import BankSums, Levels
 from hpcrg.estimate import Estimate
 from hpcrg.lattice import Lattice
-from hpcrg.models import Ising, kaufman
-from hpcrg.observables import build_measure, initial
+from hpcrg.models import ising, kaufman
+from hpcrg.observables import initial
 from hpcrg.rng import Purpose, stream
+from hpcrg.rounds import make_look
+from hpcrg.system import System
 from hpcrg.updates import UPDATES
+from hpcrg.updates.base import compiled
 
 pytestmark = pytest.mark.slow
 BETAS = np.linspace(0.46, 0.42, 6)
 CHAINS, BLOCKS, THERMALISE, LENGTH = 8, 4, 200, 1000
 SIZES = (6, 8, 12, 16)
 SEEDS = range(20261121, 20261141)
-EXACT = fss.known_of(Ising().exact(Lattice((8, 8))), 2)
+EXACT = fss.known_of(ising().exact(Lattice((8, 8))), 2)
 
 
 def bank(size: int, seed: int) -> BankSums:
     """One bank in memory: even chains start random, odd ones ordered."""
-    model, lattice = Ising(), Lattice((size, size))
-    sweep, look = UPDATES["swendsen_wang"].build(model, lattice), build_measure(model, lattice)
-    walkers, table = CHAINS * len(BETAS), lattice.neighbours()
+    system = System(ising(), Lattice((size, size)))
+    update = UPDATES["swendsen_wang"].build(system)
+    sweep, look = compiled(update, system, "swendsen_wang"), make_look(system, update.layout)
+    walkers, tables = CHAINS * len(BETAS), update.layout.prepare(np.zeros((1, 1), np.int8))
+    shape = np.array([size, size], np.int64)
     betas = np.tile(BETAS, CHAINS)
     rng = np.array([stream(seed, Purpose.WALKER, size, w) for w in range(walkers)])
     starts = ["random" if w // len(BETAS) % 2 == 0 else "ordered" for w in range(walkers)]
-    spins = np.array([initial(model, lattice, s, stream(seed, Purpose.INITIAL, size, w)) for w, s in enumerate(starts)])
-    info = np.empty((walkers, len(sweep.series)))
+    spins = np.array([initial(system, s, stream(seed, Purpose.INITIAL, size, w)) for w, s in enumerate(starts)])
+    info = np.empty((walkers, len(update.series)))
     energy, order, structure = np.empty(walkers, np.int64), np.empty((walkers, 1), np.int64), np.empty(walkers)
     out = np.empty((LENGTH, walkers, 6))
     for step in range(-THERMALISE, LENGTH):
-        sweep.kernel(spins, betas, rng, table, info)
+        sweep(spins, betas, rng, *tables, info)
         if step >= 0:
-            look(spins, table, energy, order, structure)
-            m = np.abs(order[:, 0]) / lattice.volume
+            look(spins, *tables, shape, 1.0, energy, order, structure)
+            m = np.abs(order[:, 0]) / system.volume
             out[step] = np.stack([energy, energy**2, m, m**2, m**4, structure], axis=1)
     series = out.reshape(LENGTH, CHAINS, len(BETAS), 6).transpose(2, 1, 0, 3)
     part = LENGTH // BLOCKS

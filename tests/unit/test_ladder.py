@@ -8,31 +8,47 @@ import pytest
 from scipy.stats import chi2
 
 from hpcrg import ladder
+from hpcrg.enumeration import enumerate_all
 from hpcrg.lattice import Lattice
-from hpcrg.models import Ising
-from hpcrg.models.enumeration import enumerate_all
+from hpcrg.models import ising
 from hpcrg.rng import Purpose, key_of
+from hpcrg.system import System
 
 BETAS = np.array([0.9, 0.6, 0.45, 0.2])
 KEY = key_of(20261121, Purpose.SYNTHETIC)
 FALSE_ALARM = 1e-9
 
 
+def one_copy(key, turn, slot_of, energy, betas):
+    """An exchange in a chain of one copy."""
+    return tuple(rows[0] for rows in ladder.swap(key, turn, slot_of[None], energy, betas))
+
+
+def test_copies_exchange_apart_and_not_alike():
+    """Every copy takes part by itself: labels stay within it, and equal energies need not be exchanged alike."""
+    slot_of, energy = np.tile(np.arange(4), (64, 1)), np.tile([-3.0, 0.0, -2.0, 1.0], 64)
+    after, tried, accepted = ladder.swap(KEY, 2, slot_of, energy, BETAS)
+    assert np.array_equal(np.sort(after, axis=1), slot_of)
+    assert np.array_equal(tried, np.tile([1, 0, 1, 0], (64, 1)))
+    assert 0 < accepted[:, 0].mean() <= 1
+    assert len({tuple(row) for row in after.tolist()}) > 1
+
+
 def swap_by_slot_energies(key, turn, slot_of, energy, betas):
     """Twin: takes the energies by walker for energies by slot, as if walkers had never moved."""
-    after, attempted, accepted = ladder.swap(key, turn, np.arange(len(betas)), energy, betas)
+    after, attempted, accepted = one_copy(key, turn, np.arange(len(betas)), energy, betas)
     return after[slot_of], attempted, accepted
 
 
 def swap_too_often(key, turn, slot_of, energy, betas):
     """Twin: the difference of inverse temperatures, halved."""
-    return ladder.swap(key, turn, slot_of, energy, 0.5 * betas)
+    return one_copy(key, turn, slot_of, energy, 0.5 * betas)
 
 
 def smallest_p(swap, rounds=6000, turns=3):
     """Exact draws in permuted slots, some turns of exchange, then the energies in each slot against the
     exact law."""
-    small = enumerate_all(Ising(), Lattice((2, 3)))
+    small = enumerate_all(System(ising(), Lattice((2, 3))))
     levels, level = np.unique(small.energy, return_inverse=True)
     laws = np.array([np.bincount(level, weights=small.weights(b)) for b in BETAS])
     generator = np.random.default_rng(7)
@@ -50,7 +66,7 @@ def smallest_p(swap, rounds=6000, turns=3):
 
 
 def test_exchange_leaves_every_slot_in_equilibrium():
-    assert smallest_p(ladder.swap) > FALSE_ALARM
+    assert smallest_p(one_copy) > FALSE_ALARM
 
 
 @pytest.mark.parametrize("broken", [swap_by_slot_energies, swap_too_often])
@@ -61,26 +77,26 @@ def test_a_broken_exchange_is_refused(broken):
 def test_pairs_alternate_and_are_reported():
     energy = np.array([-4.0, -8.0, -2.0, -1.0, 0.0])
     betas = np.array([1.0, 0.9, 0.8, 0.7, 0.6])
-    after, attempted, accepted = ladder.swap(KEY, 0, np.arange(5), energy, betas)
+    after, attempted, accepted = one_copy(KEY, 0, np.arange(5), energy, betas)
     assert attempted.tolist() == [1, 0, 1, 0, 0]
     assert accepted[0] == 1  # the colder of the two had the higher energy
     assert after[0] == 1
     assert after[1] == 0
-    assert ladder.swap(KEY, 1, np.arange(5), energy, betas)[1].tolist() == [0, 1, 0, 1, 0]
+    assert one_copy(KEY, 1, np.arange(5), energy, betas)[1].tolist() == [0, 1, 0, 1, 0]
 
 
 def test_exchange_is_a_pure_function():
     slot_of, energy = np.array([2, 0, 1, 3]), np.array([-3.0, -5.0, -1.0, -2.0])
-    first = ladder.swap(KEY, 4, slot_of, energy, BETAS)
-    second = ladder.swap(KEY, 4, slot_of, energy, BETAS)
+    first = one_copy(KEY, 4, slot_of, energy, BETAS)
+    second = one_copy(KEY, 4, slot_of, energy, BETAS)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert slot_of.tolist() == [2, 0, 1, 3]
     assert sorted(first[0]) == [0, 1, 2, 3]
 
 
 def test_walkers_and_slots_must_be_equally_many():
-    with pytest.raises(ValueError, match="swap: expected 4 walkers"):
-        ladder.swap(KEY, 0, np.arange(3), np.zeros(3), BETAS)
+    with pytest.raises(ValueError, match="swap: expected walkers .copy, 4."):
+        ladder.swap(KEY, 0, np.arange(3)[None], np.zeros(3), BETAS)
 
 
 @pytest.mark.parametrize("slots", [2, 3, 4, 7])
@@ -88,7 +104,7 @@ def test_walkers_travel_ballistically_where_every_exchange_is_accepted(slots):
     """One round trip of every walker in 2 S rounds: S trips altogether."""
     slot_of, rows, periods = np.arange(slots), [], 50
     for turn in range(2 * slots * periods):
-        slot_of = ladder.swap(KEY, turn, slot_of, np.zeros(slots), np.linspace(1, 0.5, slots))[0]
+        slot_of = one_copy(KEY, turn, slot_of, np.zeros(slots), np.linspace(1, 0.5, slots))[0]
         rows.append(np.argsort(slot_of))
     assert abs(ladder.round_trips(np.array(rows)) - slots * periods) <= slots
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpcrg.errors import InputError, Unsupported
-from hpcrg.models import Ising, Potts
+from hpcrg.models import ising, potts
 from hpcrg.operators import EVEN, ODD, images, make_table, require_distinct, sums_for
 
 SHAPES = {1: (7,), 2: (5, 6), 3: (3, 4, 5)}
@@ -30,7 +30,7 @@ def brute(spins, cluster, dimension):
 def test_ising_sums_are_sums_of_products(dimension):
     rng = np.random.default_rng(1)
     spins = rng.choice(np.array([-1, 1], np.int8), (3, *SHAPES[dimension]))
-    sums = sums_for(Ising())
+    sums = sums_for(ising())
     for registry, measure in ((EVEN, sums.even), (ODD, sums.odd)):
         names = fitting(registry, dimension)
         found = measure(spins, make_table(registry, names, dimension))
@@ -43,7 +43,7 @@ def test_ising_sums_are_sums_of_products(dimension):
 def test_potts_sums_count_clusters_of_one_colour(q):
     rng = np.random.default_rng(2)
     spins = rng.integers(0, q, (2, 5, 6)).astype(np.int8)
-    sums = sums_for(Potts(q))
+    sums = sums_for(potts(q))
     for registry, measure in ((EVEN, sums.even), (ODD, sums.odd)):
         names = fitting(registry, 2)
         found = measure(spins, make_table(registry, names, 2))
@@ -57,12 +57,12 @@ def test_potts_sums_count_clusters_of_one_colour(q):
 def test_odd_sums_change_with_the_colours_and_even_ones_do_not():
     spins = np.random.default_rng(3).integers(0, 3, (4, 6, 6)).astype(np.int8)
     moved = ((spins + 1) % 3).astype(np.int8)
-    sums = sums_for(Potts(3))
+    sums = sums_for(potts(3))
     even, odd = make_table(EVEN, fitting(EVEN, 2), 2), make_table(ODD, fitting(ODD, 2), 2)
     assert np.array_equal(sums.even(spins, even), sums.even(moved, even))
     assert np.array_equal(np.roll(sums.odd(spins, odd), 1, axis=2), sums.odd(moved, odd))
     flipped = (2 * (spins % 2) - 1).astype(np.int8)
-    assert np.array_equal(sums_for(Ising()).odd(flipped, odd), -sums_for(Ising()).odd(-flipped, odd))
+    assert np.array_equal(sums_for(ising()).odd(flipped, odd), -sums_for(ising()).odd(-flipped, odd))
 
 
 def test_number_of_images_of_each_cluster():
@@ -78,11 +78,11 @@ def test_number_of_images_of_each_cluster():
 
 def test_no_sum_exceeds_its_bound():
     even, odd = make_table(EVEN, fitting(EVEN, 2), 2), make_table(ODD, fitting(ODD, 2), 2)
-    for model in (Ising(), Potts(4)):
+    for model in (ising(), potts(4)):
         sums, aligned = sums_for(model), np.ones((1, 6, 6), np.int8)
         for table, measure in ((even, sums.even), (odd, sums.odd)):
             assert np.abs(measure(aligned, table)).max() <= sums.largest(table, 36)
-    assert sums_for(Ising()).even(aligned, even).max() == sums_for(Ising()).largest(even, 36)
+    assert sums_for(ising()).even(aligned, even).max() == sums_for(ising()).largest(even, 36)
 
 
 def test_operators_that_fold_are_refused():

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hpcrg.models import Ising, Potts
+from hpcrg.models import ising, potts
 from hpcrg.rng import hash64
 from hpcrg.schemes import Decimation, Majority, tie_keys
 
@@ -28,7 +28,7 @@ def plurality(spins, b, key):
 
 
 @pytest.mark.parametrize(("shape", "b"), [((12,), 2), ((12,), 3), ((4, 6), 2), ((6, 9), 3), ((4, 4, 6), 2)])
-@pytest.mark.parametrize("model", [Ising(), Potts(3), Potts(5)])
+@pytest.mark.parametrize("model", [ising(), potts(3), potts(5)])
 def test_majority_is_the_plurality_with_hashed_ties(model, shape, b):
     rng = np.random.default_rng(4)
     spins = model.from_codes(rng.integers(0, model.states, (6, *shape)).astype(np.uint8))
@@ -42,7 +42,7 @@ def test_majority_is_the_plurality_with_hashed_ties(model, shape, b):
 @pytest.mark.parametrize("shape", [(12,), (6, 9), (6, 6, 9)])
 def test_decimation_keeps_the_first_spin_of_each_block(shape):
     spins = np.random.default_rng(5).integers(0, 3, (2, *shape)).astype(np.int8)
-    found = Decimation(3).coarsen(Potts(3), spins, np.zeros(2, np.uint64))
+    found = Decimation(3).coarsen(potts(3), spins, np.zeros(2, np.uint64))
     for draw in range(2):
         assert found[draw].ravel().tolist() == [block[0] for _, block in blocks(spins[draw], 3)]
 
@@ -63,7 +63,7 @@ def first_of_the_tied(model, spins, keys):
     return np.array([[min(c, key=lambda s: (-c[s], s)) for c in row] for row in counts]).astype(np.int8)
 
 
-@pytest.mark.parametrize("model", [Ising(), Potts(3)])
+@pytest.mark.parametrize("model", [ising(), potts(3)])
 def test_ties_break_no_symmetry(model):
     b = model.states if model.states > 2 else 2
     assert tie_bias(model, Majority(b).coarsen) < 5
