@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from hpcrg.errors import expected
 from hpcrg.jit import helper, kernel
@@ -105,6 +104,8 @@ def tune(betas: NDArray[np.float64], rejection: NDArray[np.float64], slots: int)
     cumulative barrier is a monotone cubic (Syed et al., section 5.4). Raises ValueError for a ladder that
     is not ordered coldest first.
     """
+    from scipy.interpolate import PchipInterpolator  # half a second, and only tuning needs it
+
     if len(rejection) != len(betas) - 1 or np.any(np.diff(betas) >= 0):
         raise ValueError(expected("tune", "betas coldest first and a rejection rate for each pair", (betas, rejection)))
     steps = np.maximum(rejection, 1e-6)

@@ -66,13 +66,13 @@ def test_a_tuned_ladder_equalises_rejection_and_is_sampled(place):
 
 
 def test_inspect_and_verify_a_bank(place):
-    hpcrg("sample", "c.yaml", "--ensemble", "near-L8", "--output", "near.h5", "--state", "state", cwd=place)
+    hpcrg("sample", "c.yaml", "--ensemble", "near-L8", "--output", "near.h5", "--state", "own", cwd=place)
     text = hpcrg("inspect", "near.h5", "--figures", "near.figures.json", cwd=place).stdout
     assert "round trips" in text
     assert "tau energy" in text
     assert (place / "near.figures.json").exists()
     assert "verified" in hpcrg("verify", "near.h5", "--replay", "40", cwd=place).stdout
-    segment = next((place / "state").rglob("draws-*.h5"))
+    segment = next((place / "own").rglob("draws-*.h5"))
     content = bytearray(segment.read_bytes())
     content[len(content) // 2] ^= 4
     segment.write_bytes(content)
