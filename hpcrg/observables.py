@@ -105,6 +105,7 @@ def make_rows(system: System) -> Any:
     physics, dimension, components = system.physics, system.lattice.dimension, system.model.components
     bulk, read, book, last = make_bulk(system), physics.read, physics.book, dimension - 1
     kind, zero = system.model.order_dtype.type, np.int64(0) if system.integer else 0.0
+    triangular = system.lattice.kind == "triangular"
 
     @part(f"rows.{system.name}")
     def rows(walker, neighbours, couplings, shape, sums):  # type: ignore[no-untyped-def]
@@ -120,9 +121,11 @@ def make_rows(system: System) -> Any:
             for x in range(extent):
                 site = r * extent + x
                 energy += bulk(walker, neighbours, couplings, site)
-                spin = read(walker, site)
-                book(row, spin, parity | np.int64(x & U64(1)))
-                book(sums[U64(last), x], spin, parity | np.int64(x & U64(1)))
+                spin, place = read(walker, site), parity | np.int64(x & U64(1))
+                if triangular:
+                    place |= ((np.int64(x) + 2 * np.int64(r)) % 3) << 4
+                book(row, spin, place)
+                book(sums[U64(last), x], spin, place)
             rest = np.int64(r)
             for axis in range(last - 1, -1, -1):
                 for c in range(components):

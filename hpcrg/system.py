@@ -47,7 +47,11 @@ class System:
     @property
     def name(self) -> str:
         """Everything that the machine code of a kernel depends on."""
-        return f"{self.physics.name}-{self.lattice.kind}-{self.lattice.dimension}d-{self.coupling}-{self.model.shells}"
+        coupling = self.coupling if self.coupling == self.model.coupling else "cut"
+        order = "-random" if self.model.only_random_order else ""
+        return (
+            f"{self.physics.name}-{self.lattice.kind}-{self.lattice.dimension}d-{coupling}-{self.model.shells}{order}"
+        )
 
     @property
     def volume(self) -> int:
@@ -86,12 +90,12 @@ class System:
 
     def disorder(self, generator: np.random.Generator) -> Disorder:
         """The frozen part of one chain; the model's own couplings times 0 where a free boundary cuts a bond."""
-        if self.coupling == "none":
-            return Disorder(np.zeros((1, 1), np.int8))
-        if self.model.couplings is None:
-            drawn = Disorder(np.ones(self.neighbours.shape, np.int8))
-        else:
+        if self.model.couplings is not None:
             drawn = self.model.couplings(self.lattice, self.neighbours, generator)
+        elif self.coupling != "none":
+            drawn = Disorder(np.ones(self.neighbours.shape, np.int8))
+        if self.coupling == "none":
+            return Disorder(np.zeros((1, 1), np.int8), drawn.vacant if self.model.couplings is not None else None)
         if self.lattice.boundary != "free":
             return drawn
         cut = self.neighbours == np.arange(self.volume, dtype=np.int32)[:, None]

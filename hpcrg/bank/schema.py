@@ -74,8 +74,8 @@ def update_series(ensemble: Ensemble) -> tuple[str, ...]:
 
 
 def packed(model: Model) -> bool:
-    """Whether configurations are stored as bits."""
-    return model.states == 2
+    """Whether configurations are stored as bits; vacancies are a third state."""
+    return model.states == 2 and model.physics.frozen is None
 
 
 def stored_dtype(model: Model) -> np.dtype[Any]:

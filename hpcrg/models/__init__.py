@@ -7,14 +7,33 @@ from inspect import Parameter, signature
 from typing import Any
 
 from hpcrg.errors import InputError, expected
+from hpcrg.models.ashkin_teller import ashkin_teller
 from hpcrg.models.base import Disorder, Exact, Model, Physics
+from hpcrg.models.baxter_wu import baxter_wu
+from hpcrg.models.blume_capel import blume_capel
+from hpcrg.models.clock import clock
+from hpcrg.models.diluted_ising import diluted_ising
+from hpcrg.models.edwards_anderson import edwards_anderson
 from hpcrg.models.ising import ising
+from hpcrg.models.j1j2 import j1j2
+from hpcrg.models.on import heisenberg, on, xy
+from hpcrg.models.phi4 import phi4
 from hpcrg.models.potts import potts
 
 __all__ = ["EXAMPLES", "MODELS", "Disorder", "Exact", "Model", "Physics", "ising", "make_model", "potts"]
 
-MODELS: dict[str, Callable[..., Model]] = {"ising": ising, "potts": potts}
-EXAMPLES: tuple[dict[str, Any], ...] = ({"type": "ising"}, {"type": "potts", "q": 3})
+MODELS: dict[str, Callable[..., Model]] = {
+    "ising": ising, "blume_capel": blume_capel, "potts": potts, "clock": clock, "ashkin_teller": ashkin_teller,
+    "baxter_wu": baxter_wu, "j1j2": j1j2, "diluted_ising": diluted_ising, "edwards_anderson": edwards_anderson,
+    "xy": xy, "heisenberg": heisenberg, "on": on, "phi4": phi4,
+}  # fmt: skip
+EXAMPLES: tuple[dict[str, Any], ...] = (
+    {"type": "ising"}, {"type": "ising", "field": 0.2}, {"type": "blume_capel", "D": 0.7}, {"type": "potts", "q": 3},
+    {"type": "clock", "q": 6}, {"type": "ashkin_teller", "K": 0.5}, {"type": "baxter_wu"}, {"type": "j1j2", "J2": -0.6},
+    {"type": "diluted_ising", "site": 0.2}, {"type": "diluted_ising", "bond": 0.3},
+    {"type": "edwards_anderson", "couplings": "pm1"}, {"type": "edwards_anderson", "couplings": "gaussian"},
+    {"type": "xy"}, {"type": "heisenberg"}, {"type": "on", "n": 4}, {"type": "phi4", "lam": 1.1},
+)  # fmt: skip
 """One small instance, or more, of every model: what the exactness and conformance tests loop over."""
 
 

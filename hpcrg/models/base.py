@@ -46,10 +46,12 @@ class Physics(NamedTuple):
     over the moves of one of its spins, less its energy now, 0 where no move raises it, and that largest energy is
     reached by all moves of gap 0. A bond is laid with probability 1 - exp(-beta gap), and clusters move independently
     of each other (Edwards and Sokal, Phys. Rev. D 38, 2009 (1988); Wolff, Phys. Rev. Lett. 62, 361 (1989)). Integer
-    gaps lie in 0 .. `gap_span`. `mirror` is None for a model without such moves; `no_mirror` says why.
+    gaps lie in 0 .. `gap_span`. `mirror` is None for a model without such moves; `no_mirror` says why. `even` says that
+    moves leave the on-site energy alone.
 
     Measurements: `book(row, a, parity)` adds a spin to the raw order parameter row[component]; bit k of `parity` is the
-    parity of the coordinate along axis k (x is bit 0).
+    parity of the coordinate along axis k (x is bit 0), and on the triangular lattice parity >> 4 is the sublattice
+    (x - y) mod 3.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Physics(NamedTuple):
     overrelax: Any = None
     mirror: Any = None
     no_mirror: str = ""
+    even: bool = False
     moves: int = 0
     reflect: Any = None
     project: Any = None
@@ -129,7 +132,8 @@ class Model:
     interact; `copies` is how many configurations share one chain's disorder unless the campaign says otherwise;
     `check(lattice)` raises Unsupported for a lattice that the model cannot live on; `ordered(lattice)` is the ordered
     configuration [site] (or [component, site]) from which odd chains start. `ergodic_clusters` says whether
-    cluster moves alone reach every configuration; `only_random_order` that a fixed order of sites is not ergodic.
+    cluster moves alone reach every configuration; `only_random_order` that Metropolis in a fixed order of sites does
+    not; `real_order` that the raw order parameter is not made of integers though spins are discrete.
     """
 
     name: str
@@ -155,6 +159,8 @@ class Model:
     copies: int = field(default=1, compare=False)
     check: Callable[[Lattice], None] = field(default=lambda lattice: None, compare=False)
     ergodic_clusters: bool = field(default=True, compare=False)
+    only_random_order: bool = field(default=False, compare=False)
+    real_order: bool = field(default=False, compare=False)
 
     @property
     def states(self) -> int:
@@ -169,7 +175,7 @@ class Model:
     @property
     def order_dtype(self) -> np.dtype[Any]:
         """The type of the raw order parameter."""
-        return np.dtype(np.float64 if self.spin_components else np.int64)
+        return np.dtype(np.float64 if self.spin_components or self.real_order else np.int64)
 
 
 @helper
@@ -207,11 +213,19 @@ def make_read(components: int) -> Any:
 
 def make_write(components: int) -> Any:
     """write(walker[component, site], site, spin)."""
+    if components == 1:
+
+        @part("write.1")
+        def first(walker, site, spin):  # type: ignore[no-untyped-def]
+            walker[0, site] = spin[0]
+
+        return first
+    last, tail, rest = np.uint64(components - 1), components - 1, make_write(components - 1)
 
     @part(f"write.{components}")
     def write(walker, site, spin):  # type: ignore[no-untyped-def]
-        for k in range(components):
-            walker[k, site] = spin[k]
+        rest(walker, site, spin)
+        walker[last, site] = spin[tail]
 
     return write
 

@@ -17,13 +17,23 @@ from hpcrg.rng import choose
 
 MAX_Q = 127
 BAXTER = "exact: Baxter 1973"
+WU = "exact: Wu 1982"
 NIENHUIS = "exact: den Nijs 1979, Nienhuis 1984"
 
 
-def square(q: int) -> Exact:
-    """Square lattice: beta_c = ln(1 + sqrt q), and for q <= 4, where the transition is continuous, the
-    Coulomb gas exponents with u = (2 / pi) arccos(sqrt(q) / 2)."""
-    beta_c = Reference(float(np.log1p(np.sqrt(q))), 0.0, BAXTER)
+def critical(kind: str, q: int) -> Reference:
+    """beta_c in the plane from v = exp(beta) - 1: v^2 = q on the square lattice, v^3 + 3 v^2 = q on the triangular one,
+    and v^3 - 3 q v = q^2 on the honeycomb lattice."""
+    cubic = {"hypercubic": [1, 0, -q], "triangular": [1, 3, 0, -q], "honeycomb": [1, 0, -3 * q, -q * q]}[kind]
+    return Reference(float(np.log1p(np.roots(cubic).real.max())), 0.0, BAXTER if kind == "hypercubic" else WU)
+
+
+def exact(lattice: Lattice, q: int) -> Exact:
+    """In the plane: beta_c and, for q <= 4, where the transition is continuous, the Coulomb gas exponents with
+    u = (2 / pi) arccos(sqrt(q) / 2)."""
+    if lattice.dimension != 2:
+        return Exact()
+    beta_c = critical(lattice.kind, q)
     if q > 4:
         return Exact(beta_c=beta_c)
     u = float(2 / np.pi * np.arccos(np.sqrt(q) / 2))
@@ -52,7 +62,8 @@ def project(m, spin):  # type: ignore[no-untyped-def]
 
 @helper
 def gap(a, b, coupling):  # type: ignore[no-untyped-def]
-    return coupling * np.int64(a == b)
+    equal = np.int64(a == b)
+    return coupling * equal if coupling > 0 else coupling * (equal - 1)
 
 
 @helper
@@ -117,6 +128,6 @@ def potts(q: int) -> Model:
 
     return Model(
         "potts", {"q": q}, make_physics(q), q, order2, ordered,
-        lambda lattice: square(q) if (lattice.kind, lattice.dimension) == ("hypercubic", 2) else Exact(),
-        cumulant_components=q - 1, structure_scale=q / (q - 1), codes=codes, from_codes=from_codes,
+        lambda lattice: exact(lattice, q), cumulant_components=q - 1, structure_scale=q / (q - 1), codes=codes,
+        from_codes=from_codes,
     )  # fmt: skip

@@ -121,7 +121,7 @@ def make_decide(system: System) -> Any:
 def make_lay(system: System) -> Any:
     """lay(word, gap, beta, table): whether 64 random bits lay a bond of this gap; `table` holds `bond_chances` where
     gaps are integers."""
-    if system.integer:
+    if gap_levels(system) > 1:
 
         @helper
         def by_table(word, gap, beta, table):  # type: ignore[no-untyped-def]
@@ -137,5 +137,5 @@ def make_lay(system: System) -> Any:
 
 
 def gap_levels(system: System) -> int:
-    """The length of a table of `bond_chances`."""
-    return system.physics.gap_span + 1 if system.integer else 1
+    """The length of a table of `bond_chances`; 1 where gaps are not integers."""
+    return 1 if system.coupling == "real" else system.physics.gap_span + 1

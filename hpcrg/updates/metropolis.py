@@ -3,7 +3,8 @@
 
 In d >= 2 sites are visited in a fixed order: those of even index, then those of odd index, so that an
 update rarely waits for the one before it. In d = 1 a fixed order is not ergodic (a flip that costs nothing
-is always accepted), and every step takes a random site.
+is always accepted), nor where spins have lost all their neighbours or all but those of a ring, and every step takes a
+random site there.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def make_random(system: System) -> Sweep:
 
 def make(system: System) -> Sweep:
     """The sweep for one system."""
-    return make_random(system) if system.lattice.dimension == 1 else make_fixed(system)
+    random = system.lattice.dimension == 1 or system.model.only_random_order
+    return make_random(system) if random else make_fixed(system)
 
 
 METROPOLIS = UpdateType("metropolis", 2, serves_all, make, lambda system: ("acceptance",))

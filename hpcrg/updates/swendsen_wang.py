@@ -101,7 +101,7 @@ def make_move(system: System) -> Any:
             write(walker, site, reflect(m, np.int64(chosen[U64(parent[site])]), read(walker, site)))
         return state
 
-    if system.physics.site is None:
+    if system.physics.site is None or system.physics.even:
         return free
     site_energy = system.physics.site
 
@@ -176,7 +176,8 @@ def has_improved(system: System) -> bool:
     """Whether every cluster takes every state alike, which improved estimators need; the formulas hold for
     ferromagnetic bonds and full lattices."""
     physics = system.physics
-    return physics.moves == physics.states and physics.site is None and system.model.coupling == "none"
+    full = system.model.coupling == "none" and physics.frozen is None
+    return physics.moves == physics.states and physics.site is None and full
 
 
 def series(system: System) -> tuple[str, ...]:

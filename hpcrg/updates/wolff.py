@@ -91,7 +91,7 @@ def make_judge(system: System) -> Any:
     """judge(walker, m, move, queue, size, beta, r) -> (r, kept): takes a grown cluster back with the probability that
     its on-site energy asks for."""
     physics = system.physics
-    if physics.site is None:
+    if physics.site is None or physics.even:
 
         @helper
         def always(walker, m, move, queue, size, beta, state):  # type: ignore[no-untyped-def]
