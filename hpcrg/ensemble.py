@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from hpcrg.errors import InputError
 from hpcrg.lattice import Lattice
 from hpcrg.layout import Layout
 from hpcrg.models import Model, make_model
+from hpcrg.observables import observables_of
 from hpcrg.system import System
 from hpcrg.updates import kernel_version, layout_of
 
@@ -75,8 +76,10 @@ class Ensemble:
 
     @cached_property
     def layout(self) -> Layout:
-        """How walkers are held."""
-        return layout_of(self.system, [u.type for u in self.updates], self.slots, self.copies)
+        """How walkers are held. They stay on one rank where something is measured between copies."""
+        layout = layout_of(self.system, [u.type for u in self.updates], self.slots, self.copies)
+        apart = not any(o.between_copies for o in observables_of(self.system, self.copies))
+        return replace(layout, divisible=layout.divisible and apart)
 
     @property
     def slots(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hpcrg.errors import InputError, expected
 from hpcrg.interaction import make_near, make_site
 from hpcrg.jit import helper, kernel, part
+from hpcrg.overlap import has_overlap, make_link_overlap, make_overlap, make_overlap_structure, pairs
 from hpcrg.rng import load, store
 from hpcrg.system import System
 
@@ -22,7 +23,7 @@ U64 = np.uint64
 class Observable:
     """A series beyond energy and order parameter. `applies(system, copies)` says which systems have it; `make(system)`
     builds a part extra(block, neighbours, couplings, slot_of, out[row, component]) of the plain layout, with a row for
-    each walker, or, where it is taken `between_copies`, for each slot."""
+    each walker; or, where it is taken `between_copies`, for each slot, with `components` for each pair of copies."""
 
     name: str
     long_name: str
@@ -32,12 +33,20 @@ class Observable:
     between_copies: bool = False
 
 
-OBSERVABLES: tuple[Observable, ...] = ()
+OBSERVABLES: tuple[Observable, ...] = (
+    Observable("overlap", "overlap of two copies per site", 1, has_overlap, make_overlap, True),
+    Observable("link_overlap", "overlap of two copies on bonds", 1, has_overlap, make_link_overlap, True),
+    Observable(
+        "overlap_structure", "squared overlap at the smallest wave vectors per site squared", 1, has_overlap,
+        make_overlap_structure, True,
+    ),
+)  # fmt: skip
 
 
 def observables_of(system: System, copies: int) -> tuple[Observable, ...]:
     """The observables that are measured of a system beside energy, order parameter and structure factor."""
-    return tuple(o for o in OBSERVABLES if o.applies(system, copies))
+    found = (o for o in OBSERVABLES if o.applies(system, copies))
+    return tuple(replace(o, components=o.components * pairs(copies)) if o.between_copies else o for o in found)
 
 
 def make_bulk(system: System) -> Any:
