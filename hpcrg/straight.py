@@ -1,4 +1,4 @@
-"""A straight line through numbers that carry jackknife replicas: power laws from logarithms, limits from powers of 1/L.
+"""Straight lines through numbers that carry jackknife replicas: power laws from logarithms, limits from powers of 1/L.
 
 A Measured is a value with its replicas per source (hpcrg/estimate.py). The weights are those of the whole data in every
 replica, so that the fit is linear in the numbers and its jackknife error is exact.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Replicas, combined_error
 
 Measured = tuple[float, Replicas]
@@ -36,12 +37,14 @@ class Fit:
         return combined_error(self.measured[1])
 
 
-def straight(x: Sequence[float], points: Sequence[Measured], term: int) -> Fit:
-    """The intercept (term 0) or slope (term 1) of a line through points of independent sources, weighted by their
-    errors."""
+def linear(columns: Sequence[Sequence[float]], points: Sequence[Measured], term: int) -> Fit:
+    """The coefficient of column `term` in the fit of points of independent sources by a sum of columns, weighted by
+    their errors. Raises InputError for fewer points than columns."""
+    if len(points) < len(columns):
+        raise InputError(expected("fit", f"at least {len(columns)} points", len(points)))
     y = np.array([value for value, _ in points])
     errors = np.array([combined_error(replicas) for _, replicas in points])
-    design = np.stack([np.ones(len(points)), np.array(x)], axis=1) / errors[:, None]
+    design = np.array(columns, np.float64).T / errors[:, None]
     solve = np.linalg.pinv(design)
     gain, rest = solve[term] / errors, y / errors - design @ (solve @ (y / errors))
     replicas = {
@@ -49,10 +52,16 @@ def straight(x: Sequence[float], points: Sequence[Measured], term: int) -> Fit:
         for i, (_, sources) in enumerate(points)
         for source, r in sources.items()
     }
-    return Fit((float(y @ gain), replicas), float(rest @ rest), len(points) - 2)
+    return Fit((float(y @ gain), replicas), float(rest @ rest), len(points) - len(columns))
 
 
-def power(sizes: Sequence[float], points: Sequence[Measured]) -> Fit:
-    """The exponent a of y ~ L^a, for positive y."""
+def limit(sizes: Sequence[float], points: Sequence[Measured], decay: float) -> Fit:
+    """y at infinite size, of y + b L^-decay."""
+    return linear([[1.0] * len(sizes), [size**-decay for size in sizes]], points, 0)
+
+
+def power(sizes: Sequence[float], points: Sequence[Measured], decay: float | None = None) -> Fit:
+    """The exponent a of y ~ L^a (1 + b L^-decay), for positive y; without b when `decay` is None."""
     logs = [(math.log(value), {source: np.log(r) for source, r in replicas.items()}) for value, replicas in points]
-    return straight([math.log(size) for size in sizes], logs, 1)
+    correction = [] if decay is None else [[size**-decay for size in sizes]]
+    return linear([[1.0] * len(sizes), [math.log(size) for size in sizes], *correction], logs, 1)

@@ -62,11 +62,12 @@ def _square(results: Sequence[Result]) -> list[float]:
     return [float(lx) for _, lx in shapes]
 
 
-def dimer_exponent(results: Sequence[Result]) -> Fit:
-    """The power of L in C near L/2; -2 without interaction."""
-    return power(_square(results), [dimer_far(r) for r in results])
+def dimer_exponent(results: Sequence[Result], decay: float | None = 2.0) -> Fit:
+    """The power of L in C near L/2, with a correction L^-decay unless it is None; -2 without interaction."""
+    return power(_square(results), [dimer_far(r) for r in results], decay)
 
 
-def monomer_exponent(results: Sequence[Result]) -> Fit:
-    """The power of L in M(L/2 - 1, 0); -1/2 without interaction."""
-    return power(_square(results), [monomer_monomer(r, r.spec.lattice.shape[1] // 2 - 1, 0) for r in results])
+def monomer_exponent(results: Sequence[Result], decay: float | None = 2.0) -> Fit:
+    """The power of L in M(L/2 - 1, 0), likewise; -1/2 without interaction."""
+    points = [monomer_monomer(r, r.spec.lattice.shape[1] // 2 - 1, 0) for r in results]
+    return power(_square(results), points, decay)

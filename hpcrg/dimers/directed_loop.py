@@ -3,9 +3,9 @@ Phys. Rev. E 74, 041124 (2006)).
 
 A random site keeps an open end: its dimer is lifted, and the partner l looks for a new dimer. l turns to one of its
 four neighbours m with probability W_m / sum W, W = exp(K times the parallel dimers beside the new dimer), K = v / T,
-and the neighbour's former partner looks next, until the open site is met. Every turn is balanced at its own vertex, and the
-weight of a configuration with two dimers at m is the same seen from both of their far ends, so the whole loop obeys
-detailed balance, bounces included; no loop is rejected. Loops may close around the torus and change the windings.
+and the neighbour's former partner looks next, until the open site is met. Every turn is balanced at its own vertex,
+and the weight of a configuration with two dimers at m is the same seen from both of their far ends, so the whole loop
+obeys detailed balance, bounces included; no loop is rejected. Loops that close around the torus change the windings.
 
 While l looks, the open site o and l are two monomers in an otherwise close-packed covering c, met with a frequency of
 w(c) sum W / (N Z_0). Adding 1 / sum W at displacement l - o in every such moment and dividing by the number of loops

@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 from hpcrg.errors import InputError, expected
 from hpcrg.percolation.canonical import canonical, derivative
 from hpcrg.percolation.run import Result
-from hpcrg.straight import Fit, Measured, power, straight
+from hpcrg.straight import Fit, Measured, limit, power
 
 Array = NDArray[np.float64]
 MOMENTS = {"largest": 0, "largest2": 1, "susceptibility": 2, "clusters": 3}
@@ -79,9 +79,9 @@ def threshold(result: Result, which: str, level: float) -> Measured:
 
 
 def crossing(small: Result, large: Result, which: str) -> Measured:
-    """The p at which two sizes wrap with equal probability, sought where the larger one's is between 0.1 and 0.9."""
+    """The p at which two sizes wrap with equal probability, sought where the larger one's is between 0.02 and 0.95."""
     a, b = wrapping_rows(small, which), wrapping_rows(large, which)
-    low, high = _level(b[0], 0.1), _level(b[0], 0.9)
+    low, high = _level(b[0], 0.02), _level(b[0], 0.95)
 
     def cross(i: int, j: int) -> float:
         return _root(lambda p: float(canonical(a[i], p) - canonical(b[j], p)), low, high, "crossing")
@@ -97,16 +97,16 @@ def _sizes(results: Sequence[Result]) -> list[float]:
 
 def critical_point(results: Sequence[Result], which: str, level: float, decay: float = 11 / 4) -> Fit:
     """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-decay."""
-    return straight([size**-decay for size in _sizes(results)], [threshold(r, which, level) for r in results], 0)
+    return limit(_sizes(results), [threshold(r, which, level) for r in results], decay)
 
 
-def inverse_nu(results: Sequence[Result], which: str, p: float) -> Fit:
-    """1/nu from the slopes of the wrapping probability at p of several sizes."""
-    return power(_sizes(results), [at(r, wrapping_rows(r, which), p, slope=True) for r in results])
+def inverse_nu(results: Sequence[Result], which: str, p: float, decay: float | None = None) -> Fit:
+    """1/nu from the slopes of the wrapping probability at p of several sizes, with a correction L^-decay if given."""
+    return power(_sizes(results), [at(r, wrapping_rows(r, which), p, slope=True) for r in results], decay)
 
 
-def fractal_dimension(results: Sequence[Result], p: float) -> Fit:
-    """D_f from the largest cluster at p of several sizes: <S>/N ~ L^(D_f - d)."""
-    fit = power(_sizes(results), [at(r, moment_rows(r, "largest"), p) for r in results])
+def fractal_dimension(results: Sequence[Result], p: float, decay: float | None = None) -> Fit:
+    """D_f from the largest cluster at p of several sizes: <S>/N ~ L^(D_f - d), with a correction if given."""
+    fit = power(_sizes(results), [at(r, moment_rows(r, "largest"), p) for r in results], decay)
     d, (value, replicas) = results[0].spec.lattice.dimension, fit.measured
     return replace(fit, measured=(value + d, {source: r + d for source, r in replicas.items()}))
