@@ -45,6 +45,18 @@ def plan(
 
 
 @app.command()
+def models() -> None:
+    """Print which update serves which model on which lattice, and why not."""
+    from hpcrg.matrix import table
+    from hpcrg.tables import show
+
+    found, notes = table()
+    show(found)
+    for number, note in enumerate(notes, 1):
+        print(f"[{number}] {note}")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of campaign files, for editors."""
     import json
