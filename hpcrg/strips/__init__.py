@@ -1,0 +1,1 @@
+"""64 sites of one lattice in the bits of a word: their block and measurements."""
