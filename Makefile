@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CAMPAIGN ?= workflow/campaigns/quickstart.yaml
 STAMP := $(VENV)/.complete
+PEERS := .venv-peers
+PEER_NAMES := mcising peapods dwave-samplers openjij pyalps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: env campaign test quick lint clean
+.PHONY: env campaign test quick lint bench bench-quick bench-page clean
 
 env: $(STAMP)
 
@@ -32,5 +34,24 @@ lint: env
 	mypy
 	lint-imports
 
+# The peers live in an environment of their own; one that does not install is reported and left out.
+$(PEERS)/.complete: envs/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	for peer in $(PEER_NAMES); do \
+		$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/peers.txt $$peer \
+			|| echo "$$peer: not installed"; \
+	done
+	touch $@
+
+bench: env $(PEERS)/.complete
+	python tests/bench/sampling.py --peers $(PEERS)/bin/python
+	$(MAKE) bench-page
+
+bench-quick: env $(PEERS)/.complete
+	python tests/bench/sampling.py --peers $(PEERS)/bin/python --quick
+
+bench-page:
+	$(PYTHON) tests/bench/table.py results/bench/sampling.json docs/bench.md
+
 clean:
-	rm -rf $(VENV) results .snakemake
+	rm -rf $(VENV) $(PEERS) results .snakemake

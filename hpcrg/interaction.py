@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.jit import helper, part
+from hpcrg.models.vectors import make_add
 from hpcrg.system import System
 
 
@@ -85,21 +86,3 @@ def make_field(system: System) -> Any:
         return total
 
     return field
-
-
-def make_add(components: int) -> Any:
-    """add(a, factor, b) = a + factor b for tuples of floats."""
-    if components == 1:
-
-        @part("add.1")
-        def scalar(a, factor, b):  # type: ignore[no-untyped-def]
-            return (a[0] + factor * b[0],)
-
-        return scalar
-    last, rest = components - 1, make_add(components - 1)
-
-    @part(f"add.{components}")
-    def add(a, factor, b):  # type: ignore[no-untyped-def]
-        return (*rest(a, factor, b), a[last] + factor * b[last])
-
-    return add

@@ -99,7 +99,7 @@ class Running:
         self.energy = np.empty(n, e.system.energy_dtype)
         self.ladder = np.array(e.betas)
         if self.state.round == 0:
-            self.state.hashes[0] = state_hash(self.state, self.comm)
+            self.state.hashes[0] = self.hash()
 
     def advance(self, count: int = 1) -> None:
         """`count` rounds, in place. Where walkers are divided over ranks, exchanges are made here, round by round; the
@@ -112,7 +112,7 @@ class Running:
                 self._exchange()
                 self._rounds(1, whole)
         if self.state.round & (self.state.round - 1) == 0:
-            self.state.hashes[self.state.round] = state_hash(self.state, self.comm)
+            self.state.hashes[self.state.round] = self.hash()
 
     def _rounds(self, count: int, whole: bool) -> None:
         s, e = self.state, self.kernels.ensemble
@@ -130,6 +130,12 @@ class Running:
         energies = self.comm.allgather(self.energy, e.walkers)
         s.slot_of, tried, accepted = swap(self.key, s.round + 1, s.slot_of, energies, self.ladder)
         s.attempted, s.accepted = s.attempted + tried, s.accepted + accepted
+
+    def hash(self) -> int:
+        """The state hash. Collective."""
+        return state_hash(
+            self.state, self.kernels.ensemble.layout.unpack(self.state.block, len(self.walkers)), self.comm
+        )
 
     def measure(self) -> Measurement:
         """A measurement of the state as it is."""
@@ -170,13 +176,15 @@ def _next_stop(e: Ensemble, done: int, boundary: int) -> int:
     return min(boundary, power, look)
 
 
-def state_hash(state: ChainState, comm: Comm) -> int:
-    """64 bits of the sha256 of all walkers' configurations, random states and slots, and of the couplings."""
-    local = [hashlib.sha256(s.tobytes() + r.tobytes()).digest() for s, r in zip(state.block, state.rng, strict=True)]
+def state_hash(state: ChainState, spins: NDArray[Any], comm: Comm) -> int:
+    """64 bits of the sha256 of all walkers' configurations, random states and slots, and of the couplings; `spins` are
+    those of this rank. What a layout keeps beside the spins is scratch and not looked at."""
+    local = [hashlib.sha256(s.tobytes()).digest() for s in spins]
     rows = np.array([np.frombuffer(d, np.uint8) for d in local], np.uint8).reshape(-1, 32)
-    total = state.slot_of.size if comm.size > 1 else len(rows)
-    digests = comm.allgather(rows, total)
-    whole = digests.tobytes() + state.slot_of.astype("<i8").tobytes() + state.couplings.tobytes()
+    streams = comm.gather(state.rng)
+    digests = comm.allgather(rows, state.slot_of.size)
+    random = comm.bcast(streams and hashlib.sha256(np.concatenate(streams).tobytes()).digest())
+    whole = digests.tobytes() + random + state.slot_of.astype("<i8").tobytes() + state.couplings.tobytes()
     return int.from_bytes(hashlib.sha256(whole).digest()[:8], "little")
 
 

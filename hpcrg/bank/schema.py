@@ -69,7 +69,8 @@ def columns(ensemble: Ensemble) -> dict[str, Column]:
 
 def update_series(ensemble: Ensemble) -> tuple[str, ...]:
     """The series that the updates of this ensemble leave, each once; the last update that leaves one fills it."""
-    names = [name for call in ensemble.updates for name in UPDATES[call.type].series(ensemble.system)]
+    e = ensemble
+    names = [name for call in ensemble.updates for name in UPDATES[call.type].series(e.system, e.slots, e.copies)]
     return tuple(dict.fromkeys(names))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from hpcrg.dimers.covering import Covering
+from hpcrg.dimers.covering import EAST, NORTH, Covering
 
 CATALAN = 0.915965594177219015
 ENTROPY = CATALAN / math.pi
@@ -93,9 +93,9 @@ def coverings(near: NDArray[np.int32], monomers: tuple[int, ...] = ()) -> Iterat
     return cover(0)
 
 
-def parallel(covering: Covering, shape: tuple[int, int]) -> int:
-    """The number of plaquettes with two parallel dimers, from the array itself."""
-    c = covering.reshape(shape)
-    across = (c == 1) & (np.roll(c, -1, axis=0) == 1)
-    along = (c == 2) & (np.roll(c, -1, axis=1) == 2)
-    return int(across.sum() + along.sum())
+def parallel(many: Covering, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """The number of plaquettes with two parallel dimers in each covering [.., N], from the array itself."""
+    c = many.reshape(*many.shape[:-1], *shape)
+    across = (c == EAST) & (np.roll(c, -1, axis=-2) == EAST)
+    along = (c == NORTH) & (np.roll(c, -1, axis=-1) == NORTH)
+    return np.asarray((across | along).sum(axis=(-2, -1)))

@@ -7,8 +7,9 @@ the move: the proposal is symmetric, and accepting it with probability min(1, ex
 parallel plaquettes, keeps detailed balance. Without interaction every move is accepted; with a strong one on a large
 lattice few are, and directed loops serve better.
 
-Symmetries: x -> a - x, y -> b - y, both of these (a point), and on a square torus (x, y) -> (y + a, x - a) and
-(a - y, a - x), each with a random centre. Loops of dimers around the torus that are moved change the winding numbers.
+Symmetries, each with a random centre: x -> a - x, y -> b - y, both of these (a point), (x, y) -> (y + a, x - a) and
+(a - y, a - x). The first three keep the number of x-dimers, so the diagonal ones are needed for ergodicity and the
+torus must be square. Loops of dimers around the torus that are moved change the winding numbers.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hpcrg.rng import advance, choose, fraction, load, store
 
 U64 = np.uint64
 AXIS_X, AXIS_Y, POINT, DIAGONAL, ANTIDIAGONAL = range(5)
+SYMMETRIES = 5
 
 
 @helper
@@ -132,11 +134,10 @@ SIGNATURE = (
 def sample(rng, covering, near, lx, coupling, moves, energy, windings, monomers, pairs):  # type: ignore[no-untyped-def]
     """`moves` clusters before each sample, in place; as in hpcrg/dimers/directed_loop.py, `monomers` left alone."""
     state = load(rng)
-    kinds = 5 if covering.size == lx * lx else 3
     work, inside = np.empty((4, covering.size), np.uint64), np.zeros(covering.size, np.bool_)
     for k in range(energy.size):
         for _ in range(moves):
-            state, symmetry = choose(state, kinds)
+            state, symmetry = choose(state, SYMMETRIES)
             state = move(covering, near, lx, np.int64(symmetry), coupling, work, inside, state)
         energy[k] = -parallel_plaquettes(covering, near)
         windings[k, 0], windings[k, 1] = winding(covering, lx)

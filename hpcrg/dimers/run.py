@@ -32,7 +32,7 @@ class Dimers:
     """Close-packed dimers at `coupling` K = v / T (0: all coverings alike; K > 0 attracts), `moves` loops or clusters
     before each sample, `thermalise` samples dropped and `samples` kept in each block.
 
-    Raises Unsupported for a lattice without coverings or an unknown algorithm, InputError for numbers out of range."""
+    Raises Unsupported for an algorithm that cannot reach every covering, InputError for numbers out of range."""
 
     lattice: Lattice
     coupling: float
@@ -46,6 +46,9 @@ class Dimers:
         if self.algorithm not in ALGORITHMS:
             names = " or ".join(ALGORITHMS)
             raise Unsupported(expected("dimers: algorithm", names, self.algorithm, ALGORITHMS))
+        if self.algorithm == "pocket" and len(set(self.lattice.shape)) > 1:
+            wanted = "a square torus for the pocket algorithm, whose diagonals alone change the number of x-dimers"
+            raise Unsupported(expected("dimers: lattice.shape", wanted, self.lattice.shape))
         if not np.isfinite(self.coupling):
             raise InputError(expected("dimers: coupling", "a finite number", self.coupling))
         for name, least in (("moves", 1), ("thermalise", 0), ("samples", 1)):

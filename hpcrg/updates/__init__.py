@@ -10,13 +10,17 @@ from hpcrg.system import System
 from hpcrg.updates.base import Sweep, Update, UpdateType
 from hpcrg.updates.heatbath import HEAT_BATH
 from hpcrg.updates.metropolis import METROPOLIS
+from hpcrg.updates.multispin import MULTISPIN
 from hpcrg.updates.overrelaxation import OVERRELAXATION
+from hpcrg.updates.packed_swendsen_wang import PACKED_SWENDSEN_WANG
 from hpcrg.updates.swendsen_wang import SWENDSEN_WANG
 from hpcrg.updates.wolff import WOLFF
 
 __all__ = ["UPDATES", "Sweep", "Update", "UpdateType", "check_round", "kernel_version", "layout_of"]
 
-UPDATES: dict[str, UpdateType] = {u.name: u for u in (METROPOLIS, HEAT_BATH, OVERRELAXATION, WOLFF, SWENDSEN_WANG)}
+UPDATES: dict[str, UpdateType] = {
+    u.name: u for u in (METROPOLIS, HEAT_BATH, OVERRELAXATION, WOLFF, SWENDSEN_WANG, PACKED_SWENDSEN_WANG, MULTISPIN)
+}
 GENERATOR_VERSION = 2
 """Rises when the random numbers, initial states, measurements or the exchange rule change."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from hpcrg.rng import fraction
 from hpcrg.system import System
 
 Sweep = Callable[..., None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,21 @@ class UpdateType:
     name: str
     version: int
     check: Callable[[System, int, int], None]
-    make: Callable[[System], Sweep]
-    series: Callable[[System], tuple[str, ...]]
+    make: Callable[[System, int, int], Sweep]
+    series: Callable[[System, int, int], tuple[str, ...]]
     layout: Callable[[System, int, int], Layout] = lambda system, slots, copies: plain(system)
     ergodic: Callable[[System], bool] = lambda system: True
 
     def build(self, system: System, slots: int = 1, copies: int = 1) -> Update:
         """The sweep with its layout. Raises Unsupported."""
         self.check(system, slots, copies)
-        return Update(self.layout(system, slots, copies), self.make(system), self.series(system))
+        asked = system, slots, copies
+        return Update(self.layout(*asked), self.make(*asked), self.series(*asked))
+
+
+def by_system(function: Callable[[System], T]) -> Callable[[System, int, int], T]:
+    """What depends on the system alone, whatever the ladder."""
+    return lambda system, slots, copies: function(system)
 
 
 def serves_all(system: System, slots: int, copies: int) -> None:

@@ -15,7 +15,7 @@ from hpcrg.interaction import make_field, make_frozen, make_local
 from hpcrg.jit import helper, part
 from hpcrg.rng import advance, fraction, load, store
 from hpcrg.system import System
-from hpcrg.updates.base import Sweep, UpdateType
+from hpcrg.updates.base import Sweep, UpdateType, by_system
 
 U64 = np.uint64
 
@@ -102,4 +102,4 @@ def check(system: System, slots: int, copies: int) -> None:
         raise Unsupported(f"heat_bath: expected a model that says how to draw a spin, found {system.model.name}")
 
 
-HEAT_BATH = UpdateType("heat_bath", 2, check, make, lambda system: ("acceptance",))
+HEAT_BATH = UpdateType("heat_bath", 2, check, by_system(make), by_system(lambda system: ("acceptance",)))

@@ -1,9 +1,10 @@
-"""Asynchronous multi-spin Metropolis: 64 walkers in the bits of a word (Bhanot, Duke and Salvador, J. Stat. Phys. 44, 985
-(1986); Michael, Phys. Rev. B 33, 7861 (1986)), with random bits and an inverse temperature of its own for every lane.
+"""Asynchronous multi-spin Metropolis: 64 walkers in the bits of a word (Bhanot, Duke and Salvador, J. Stat. Phys. 44,
+985 (1986); Michael, Phys. Rev. B 33, 7861 (1986)), with random bits and an inverse temperature of its own for every
+lane.
 
-A spin with u of its 2 d bonds unsatisfied flips if u >= d, or else with probability exp(-beta (4 d - 4 u)): d probabilities
-a lane. Sites of one colour are visited class by class, then those of the other; see hpcrg.lanes for the order. Needs
-beta >= 0.
+A spin with u of its 2 d bonds unsatisfied flips if u >= d, or else with probability exp(-beta (4 d - 4 u)): d
+probabilities a lane. Sites of one colour are visited class by class, then those of the other; see hpcrg.lanes.block
+for the order. Needs beta >= 0.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.bernoulli import BATCH, make_fill, tabulate
 from hpcrg.jit import part
-from hpcrg.lanes import (
-    LANES, class_of, compile_text, make_collect, make_geometry, surroundings, table_start, work_start,
+from hpcrg.lanes.bernoulli import BATCH, make_fill, tabulate
+from hpcrg.lanes.block import (
+    LANES,
+    class_of,
+    compile_text,
+    make_collect,
+    make_geometry,
+    surroundings,
+    table_start,
+    work_start,
 )  # fmt: skip
 
 U64 = np.uint64
@@ -57,8 +65,8 @@ def _flip_text(dimension: int, coupled: bool) -> str:
 
 
 def make_segment(dimension: int, coupled: bool) -> Any:
-    """segment(box, couplings, extents, start, kind, first, count, used): update places first .. first + count - 1 of class
-    `kind` with the random words from `used` on."""
+    """segment(box, couplings, extents, start, kind, first, count, used): update places first .. first + count - 1 of
+    class `kind` with the random words from `used` on."""
     name = f"{dimension}.{coupled}"
     flip = part(f"lanes.flip.{name}")(compile_text(_flip_text(dimension, coupled), "flip"))
     collect, work = make_collect(dimension), U64(work_start(dimension))
@@ -73,8 +81,8 @@ def make_segment(dimension: int, coupled: bool) -> Any:
 
 
 def make_sweep(dimension: int, coupled: bool) -> Any:
-    """sweep(block, betas, rng, neighbours, couplings, info) in d = 2 or 3, with or without couplings +-1; `neighbours` and
-    `couplings` are those of hpcrg.lanes."""
+    """sweep(block, betas, rng, neighbours, couplings, info) in d = 2 or 3, with or without couplings +-1; `neighbours`
+    and `couplings` are those of hpcrg.lanes.block."""
     refresh, fill, segment = make_refresh(dimension), make_fill(dimension), make_segment(dimension, coupled)
     geometry, table, work = make_geometry(dimension), U64(table_start(dimension)), U64(work_start(dimension))
 

@@ -17,7 +17,7 @@ from hpcrg.interaction import make_frozen, make_local
 from hpcrg.jit import part
 from hpcrg.rng import advance, choose, load, store
 from hpcrg.system import System
-from hpcrg.updates.base import Sweep, UpdateType, chances, make_decide, serves_all
+from hpcrg.updates.base import Sweep, UpdateType, by_system, chances, make_decide, serves_all
 
 U64 = np.uint64
 
@@ -95,4 +95,4 @@ def make(system: System) -> Sweep:
     return make_random(system) if random else make_fixed(system)
 
 
-METROPOLIS = UpdateType("metropolis", 2, serves_all, make, lambda system: ("acceptance",))
+METROPOLIS = UpdateType("metropolis", 2, serves_all, by_system(make), by_system(lambda system: ("acceptance",)))

@@ -12,7 +12,7 @@ from hpcrg.errors import Unsupported
 from hpcrg.interaction import make_field
 from hpcrg.jit import part
 from hpcrg.system import System
-from hpcrg.updates.base import Sweep, UpdateType
+from hpcrg.updates.base import Sweep, UpdateType, by_system
 
 U64 = np.uint64
 
@@ -41,5 +41,5 @@ def check(system: System, slots: int, copies: int) -> None:
 
 
 OVERRELAXATION = UpdateType(
-    "overrelaxation", 1, check, make, lambda system: (), ergodic=lambda system: False
+    "overrelaxation", 1, check, by_system(make), by_system(lambda system: ()), ergodic=lambda system: False
 )  # fmt: skip

@@ -22,7 +22,7 @@ from hpcrg.interaction import make_near
 from hpcrg.jit import helper, part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
-from hpcrg.updates.base import Sweep, UpdateType, bond_chances, gap_levels, make_lay, needs_mirror
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
@@ -186,6 +186,6 @@ def series(system: System) -> tuple[str, ...]:
 
 
 SWENDSEN_WANG = UpdateType(
-    "swendsen_wang", 2, needs_mirror("swendsen_wang"), make, series,
+    "swendsen_wang", 2, needs_mirror("swendsen_wang"), by_system(make), by_system(series),
     ergodic=lambda system: system.model.ergodic_clusters,
 )  # fmt: skip

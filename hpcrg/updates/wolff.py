@@ -15,7 +15,7 @@ from hpcrg.interaction import make_frozen, make_near
 from hpcrg.jit import helper, part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
-from hpcrg.updates.base import Sweep, UpdateType, bond_chances, gap_levels, make_lay, needs_mirror
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
@@ -153,6 +153,6 @@ def make(system: System) -> Sweep:
 
 
 WOLFF = UpdateType(
-    "wolff", 2, needs_mirror("wolff"), make, lambda system: ("cluster_fraction",),
+    "wolff", 2, needs_mirror("wolff"), by_system(make), by_system(lambda system: ("cluster_fraction",)),
     ergodic=lambda system: system.model.ergodic_clusters,
 )  # fmt: skip

@@ -6,11 +6,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hpcrg.models.enumeration import raw_order
 
 from hpcrg.errors import InputError
 from hpcrg.lattice import Lattice
 from hpcrg.models import EXAMPLES, MODELS, make_model
-from hpcrg.models.enumeration import raw_order
 from hpcrg.observables import build_measure, initial
 from hpcrg.rng import Purpose, load, stream
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numba
 import numpy as np
 import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import chi2
 
 from hpcrg.dimers import Dimers, directed_loop, pocket, run
-from hpcrg.dimers.correlations import energy, monomer_monomer
+from hpcrg.dimers.correlations import dimer_exponent, energy, monomer_exponent, monomer_monomer
 from hpcrg.dimers.covering import beside, columnar, direction_of, is_covering, parallel_plaquettes, winding
 from hpcrg.dimers.exact import ENTROPY, count_coverings, coverings, entropy_per_site, log_coverings, parallel
+from hpcrg.errors import Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.lattice import Lattice
 from hpcrg.rng import advance, choose, fraction, load, store
@@ -32,7 +36,7 @@ def listing(shape=(4, 4)):
     keys = key_of(found)
     order = np.argsort(keys)
     found = found[order]
-    energies = np.array([-parallel(c, shape) for c in found])
+    energies = -parallel(found, shape)
     flux = np.array([_winding(c.reshape(shape)) for c in found])
     return found, keys[order], energies, flux
 
@@ -227,7 +231,7 @@ def test_monomers(coupling):
     near, whole = SQUARE.neighbours(), np.exp(-coupling * listing()[2]).sum()
     for x, y in ((1, 0), (1, 2)):
         pairs = coverings(near, (0, y * 4 + x))
-        exact = sum(np.exp(coupling * parallel(c, (4, 4))) for c in pairs) / whole
+        exact = np.exp(coupling * parallel(np.array(list(pairs)), (4, 4))).sum() / whole
         value, replicas = monomer_monomer(result, x, y)
         assert abs(value - exact) < 8 * combined_error(replicas)
         if coupling:
@@ -235,12 +239,107 @@ def test_monomers(coupling):
             assert abs(value * (1 + flat) / 2 - exact) > 8 * combined_error(replicas)
 
 
-@pytest.mark.parametrize("algorithm", ["directed_loop", "pocket"])
-def test_energy_of_six_by_six(algorithm):
-    """The energy with interaction against all 90176 coverings of a 6 x 6 torus, started far from it."""
-    coupling, shape = 0.6, (6, 6)
-    energies = np.array([-parallel(c, shape) for c in coverings(Lattice(shape).neighbours())])
+@pytest.mark.parametrize(
+    ("algorithm", "shape"), [("directed_loop", (4, 6)), ("directed_loop", (6, 6)), ("pocket", (6, 6))]
+)
+def test_energy(algorithm, shape):
+    """The energy with interaction against all coverings, started far from it."""
+    coupling = 0.6
+    energies = energies_of(shape)
     weights = np.exp(-coupling * energies)
     result = run(Dimers(Lattice(shape), coupling, algorithm, 4, 50, 20_000), SEED, (4,), range(20))
     value, replicas = energy(result)
-    assert abs(value - weights @ energies / weights.sum() / 36) < 8 * combined_error(replicas)
+    assert abs(value - weights @ energies / weights.sum() / np.prod(shape)) < 8 * combined_error(replicas)
+
+
+@cache
+def energies_of(shape):
+    """The energies of all coverings."""
+    return -parallel(np.array(list(coverings(Lattice(shape).neighbours()))), shape)
+
+
+@numba.njit
+def reachable(many, near, lx, symmetries, keys):
+    """The key of the covering that each pocket cluster without rejection makes of each covering, [covering, cluster]."""
+    sites = many.shape[1]
+    ly, work, inside = sites // lx, np.empty((4, sites), np.uint64), np.zeros(sites, np.bool_)
+    for r in range(len(many)):
+        k = 0
+        for symmetry in symmetries:
+            for centre in range(sites):
+                for first in range(sites):
+                    c, a, b = many[r].copy(), centre % lx, centre // lx
+                    count = pocket.collect(c, near, lx, symmetry, a, b, np.uint64(first), work[0], inside)
+                    old, way, new, turned = work[0, :count], work[1, :count], work[2, :count], work[3, :count]
+                    for i in range(count):
+                        way[i] = direction_of(c[old[i]])
+                        new[i] = pocket.image(old[i], lx, ly, symmetry, a, b)
+                        turned[i] = pocket.turned(way[i], symmetry)
+                    pocket.lift(c, near, old, way)
+                    pocket.place(c, near, new, turned)
+                    for i in range(sites):
+                        keys[r, k] += np.int64(direction_of(c[i])) << np.int64(2 * i)
+                    k += 1
+
+
+def classes(symmetries):
+    """Into how many classes pocket moves with some symmetries divide the coverings of the 4 x 4 torus."""
+    found, keys, _, _ = listing()
+    after = np.zeros((len(found), len(symmetries) * 16 * 16), np.int64)
+    reachable(found, SQUARE.neighbours(), 4, np.array(symmetries), after)
+    to = np.searchsorted(keys, after)
+    assert (keys[to] == after).all()
+    start = np.repeat(np.arange(len(found)), after.shape[1])
+    links = coo_matrix((np.ones(to.size), (start, to.ravel())), shape=(len(found),) * 2)
+    return connected_components(links, directed=False)[0]
+
+
+def test_pocket_needs_the_diagonals():
+    """All symmetries join all coverings; those that keep the number of x-dimers do not."""
+    assert classes(list(range(pocket.SYMMETRIES))) == 1
+    assert classes([pocket.AXIS_X, pocket.AXIS_Y, pocket.POINT]) == 5
+    with pytest.raises(Unsupported, match="x-dimers"):
+        Dimers(Lattice((4, 6)), 0.0, "pocket", 1, 0, 1)
+
+
+# Thermodynamic integration and exponents.
+
+
+@pytest.mark.slow
+def test_entropy_by_integration():
+    """ln Z(0) = ln Z(K) + the integral of <E> from 0 to K, from the four columnar ground states at K = 7, for 8 x 8; the
+    twin that starts from one ground state is refused."""
+    lattice, total, variance = Lattice((8, 8)), np.log(4.0) + 7.0 * 32, 0.0
+    for low, high, order in ((0.0, 3.0, 10), (3.0, 7.0, 8)):
+        nodes, gains = np.polynomial.legendre.leggauss(order)
+        for k, (node, gain) in enumerate(zip(nodes, gains, strict=True)):
+            coupling = float(low + (high - low) * (node + 1) / 2)
+            spec = Dimers(lattice, coupling, "directed_loop", 8, 500, 4000)
+            value, replicas = energy(run(spec, SEED, (5, int(low), k), range(20)))
+            total += gain * (high - low) / 2 * value * 64
+            variance += (gain * (high - low) / 2 * 64 * combined_error(replicas)) ** 2
+    assert variance < 0.03**2
+    assert abs(total - log_coverings(8, 8)) < 8 * np.sqrt(variance)
+    assert abs(total - np.log(4.0) - log_coverings(8, 8)) > 8 * np.sqrt(variance)
+
+
+@pytest.mark.slow
+def test_exponents():
+    """Monomers decay as r^-1/2, dimers as r^-2. The twins, dimers without the product of densities taken off and
+    monomers counted by turn instead of by loop, are refused."""
+    results = [
+        run(Dimers(Lattice((size, size)), 0.0, "directed_loop", moves, 50, samples), SEED, (6,), range(20))
+        for size, moves, samples in ((16, 6, 20_000), (24, 8, 12_000), (32, 8, 12_000), (48, 10, 4_000))
+    ]
+    monomers, dimers = monomer_exponent(results), dimer_exponent(results)
+    assert monomers.error < 0.02
+    assert dimers.error < 0.15
+    assert abs(monomers.value + 0.5) < 6 * monomers.error
+    assert abs(dimers.value + 2) < 6 * dimers.error
+    sites_and_samples = [2 * r.spec.lattice.volume * r.spec.samples // 16 for r in results]
+    signs = [(1 - 2 * (np.arange(r.pairs.shape[2]) % 2)) * k for r, k in zip(results, sites_and_samples, strict=True)]
+    whole = dimer_exponent([replace(r, pairs=r.pairs + s) for r, s in zip(results, signs, strict=True)])
+    by_turn = [replace(r, monomers=r.monomers / r.monomers.sum(axis=(1, 2), keepdims=True)) for r in results]
+    turns = monomer_exponent(by_turn)
+    assert abs(whole.value + 2) > 6 * whole.error
+    assert abs(turns.value + 0.5) > 6 * turns.error

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hpcrg.models.enumeration import enumerate_all
 
 from hpcrg.lattice import Lattice
 from hpcrg.models import EXAMPLES, Ising, chain, kaufman, make_model
-from hpcrg.models.enumeration import enumerate_all
 from hpcrg.observables import build_measure, initial
 from hpcrg.rng import Purpose, stream
 from hpcrg.updates import UPDATES, metropolis

@@ -1,5 +1,5 @@
-"""64 sites of one lattice in a word: layout, measurements, one sweep against a site by site reference, flip rates and
-their independence, an enumerated lattice, and Kaufman's energy."""
+"""64 sites of one lattice in a word: a sweep against a reference that visits site by site, flip rates and their
+independence, an enumerated lattice, and Kaufman's energy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from hpcrg.errors import Unsupported
 from hpcrg.jit import kernel
 from hpcrg.lanes.bernoulli import BATCH, STATE_WORDS, make_fill, table_words, work_words
 from hpcrg.lattice import Lattice
 from hpcrg.models import kaufman
-from hpcrg.strips.block import Strips, cut, pack, pack_strips, served, unpack, unpack_strips
-from hpcrg.strips.measure import make_energies, make_measure
+from hpcrg.strips.block import Strips, cut, pack_strips, unpack_strips
+from hpcrg.strips.measure import make_energies
 from hpcrg.updates.strips import make_sweep, tabulate_all
 
 SEED = 20261124
@@ -27,38 +26,22 @@ SQUARE = cut((128, 128))
 CUTS = [SMALL, Strips((8, 16), (2, 8)), SQUARE, cut((64, 96)), cut((16, 16, 16)),
         Strips((4, 8, 12), (2, 1, 2)), Strips((4, 4, 4, 4), (2, 1, 2, 2))]  # fmt: skip
 names = pytest.mark.parametrize("strips", CUTS, ids=lambda strips: strips.name)
-MEASURE = (
-    "void(uint64[:,::1], int32[:,::1], int8[:,::1], int64[::1], float64, int64[::1], int64[:,::1], float64[::1],"
-    " int64[::1])"
-)
-SWEEP = "void(uint64[:,::1], float64[::1], uint64[:,::1], int32[:,::1], int8[:,::1], float64[:,::1], int64)"
+SWEEP = "void(uint64[:,::1], float64[::1], uint64[:,::1], int32[:,::1], int8[:,::1], float64[:,::1], int64, int64[::1])"
 NOTHING = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int8)
 
 
 @cache
 def sweeps_of(strips):
-    """many(block, betas, rng, neighbours, couplings, info, times)."""
-    sweep = make_sweep(strips)
+    """many(block, betas, rng, neighbours, couplings, info, times, energy): the energies are those afterwards."""
+    sweep, energies = make_sweep(strips), make_energies(strips)
 
     @kernel(SWEEP, f"test-strips-{strips.name}")
-    def many(block, betas, rng, neighbours, couplings, info, times):
+    def many(block, betas, rng, neighbours, couplings, info, times, energy):
         for _ in range(times):
             sweep(block, betas, rng, neighbours, couplings, info)
+        energies(block, neighbours, couplings, energy)
 
     return many
-
-
-@cache
-def measures_of(strips):
-    """look(..., energy, order, structure, alone): all measurements, and the energies alone."""
-    measure, energies = make_measure(strips), make_energies(strips)
-
-    @kernel(MEASURE, f"test-strips-measure-{strips.name}")
-    def look(block, neighbours, couplings, shape, scale, energy, order, structure, alone):
-        measure(block, neighbours, couplings, shape, scale, energy, order, structure)
-        energies(block, neighbours, couplings, alone)
-
-    return look
 
 
 @cache
@@ -92,10 +75,10 @@ def random_states(walkers, seed=SEED):
 
 
 def sweep(strips, block, beta, rng, times=1):
-    """In place; the fraction of flips of the last sweep."""
-    info = np.empty((len(block), 1))
-    sweeps_of(strips)(block, np.full(len(block), float(beta)), rng, *NOTHING, info, times)
-    return info[:, 0]
+    """In place; the fractions of flips of the last sweep, and the energies."""
+    info, energy = np.empty((len(block), 1)), np.empty(len(block), np.int64)
+    sweeps_of(strips)(block, np.full(len(block), beta, np.float64), rng, *NOTHING, info, times, energy)
+    return info[:, 0], energy
 
 
 @cache
@@ -142,25 +125,6 @@ def reference(strips, spins, told, stale=False):
 
 
 @names
-def test_unpack_is_the_inverse_of_pack(strips):
-    spins = random_spins(strips, 3)
-    block = pack_strips(spins, strips)
-    assert (block.shape, block.dtype) == ((3, strips.words), np.uint64)
-    np.testing.assert_array_equal(unpack_strips(block, strips), spins)
-
-
-def test_pack_of_a_shape_that_is_served_and_of_one_that_is_not():
-    spins = random_spins(SQUARE, 2)
-    np.testing.assert_array_equal(unpack(pack(spins, (128, 128)), (128, 128)), spins)
-    for shape in ((128, 128), (256, 256), (384, 384), (1024, 1024), (192, 192), (64, 64, 64), (32, 32, 32, 32)):
-        assert served(shape) is None, shape
-    for shape in ((16384,), (64, 64), (100, 100), (130, 128), (16, 16, 16)):
-        assert "strips: expected" in served(shape)
-        with pytest.raises(Unsupported, match="strips: expected"):
-            pack(np.ones((1, int(np.prod(shape))), np.int8), shape)
-
-
-@names
 def test_every_site_is_in_one_bit_and_the_two_colours_are_the_checkerboard(strips):
     sites = sites_of(strips).astype(np.int64)
     np.testing.assert_array_equal(np.sort(sites.ravel()), np.arange(np.prod(strips.shape)))
@@ -170,38 +134,16 @@ def test_every_site_is_in_one_bit_and_the_two_colours_are_the_checkerboard(strip
 
 
 @names
-def test_measurements_are_those_of_the_spins(strips):
-    walkers, shape, scale = 3, strips.shape, 1.5
-    spins = random_spins(strips, walkers)
-    spins[0], spins[1] = 1, np.where(np.arange(spins.shape[1]) % shape[-1] < shape[-1] // 2, 1, -1)
-    block, volume = pack_strips(spins, strips), np.prod(shape)
-    energy, alone, order = np.empty(walkers, np.int64), np.empty(walkers, np.int64), np.empty((walkers, 1), np.int64)
-    structure = np.empty(walkers)
-    look = measures_of(strips)
-    look(block, *NOTHING, np.array(shape), scale, energy, order, structure, alone)
-    grid, axes = spins.reshape(walkers, *shape).astype(np.int64), range(1, len(shape) + 1)
-    exact = -sum((grid * np.roll(grid, 1, axis)).reshape(walkers, -1).sum(1) for axis in axes)
-    np.testing.assert_array_equal(energy, exact)
-    np.testing.assert_array_equal(alone, exact)
-    np.testing.assert_array_equal(order[:, 0], spins.sum(1, dtype=np.int64))
-    power = 0
-    for axis in axes:
-        planes = grid.sum(tuple(a for a in axes if a != axis))
-        power = power + abs(planes @ np.exp(2j * np.pi * np.arange(shape[axis - 1]) / shape[axis - 1])) ** 2
-    np.testing.assert_allclose(structure, scale * power / (len(shape) * volume**2), rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(unpack_strips(block, strips), spins)
-
-
-@names
 def test_a_sweep_is_the_checkerboard_sweep_with_the_same_decisions(strips):
     """Every site is visited once, with its own bits and the neighbours as they then are; twin: as they were."""
     spins, rng, betas = random_spins(strips, 3), random_states(3), np.array([0.2, 0.3, 0.5])
     block, info, twin_refused = pack_strips(spins, strips), np.empty((3, 1)), False
+    energy = np.empty(3, np.int64)
     for _ in range(3):
         told = decisions(strips, betas, rng.copy())
         wanted, _, flipped = reference(strips, spins, told)
         twin_refused |= bool((reference(strips, spins, told, stale=True)[0] != wanted).any())
-        sweeps_of(strips)(block, betas, rng, *NOTHING, info, 1)
+        sweeps_of(strips)(block, betas, rng, *NOTHING, info, 1, energy)
         spins = unpack_strips(block, strips)
         np.testing.assert_array_equal(spins, wanted)
         np.testing.assert_allclose(info[:, 0], flipped.mean((1, 2)))
@@ -211,14 +153,14 @@ def test_a_sweep_is_the_checkerboard_sweep_with_the_same_decisions(strips):
 def test_at_infinite_temperature_every_site_flips_and_at_zero_none_that_costs_energy():
     spins, rng = random_spins(SQUARE, 2), random_states(2)
     block = pack_strips(spins, SQUARE)
-    assert (sweep(SQUARE, block, 0.0, rng) == 1.0).all()
+    assert (sweep(SQUARE, block, 0.0, rng)[0] == 1.0).all()
     np.testing.assert_array_equal(unpack_strips(block, SQUARE), -spins)
     rows, columns = np.indices(SQUARE.shape)
     staggered = np.where((rows + columns) % 2, -1, 1).astype(np.int8).reshape(1, -1)
     block = pack_strips(staggered, SQUARE)
-    assert sweep(SQUARE, block, 1e3, rng) == 0.5  # the first colour alone
+    assert sweep(SQUARE, block, 1e3, rng)[0] == 0.5  # the first colour alone
     assert (unpack_strips(block, SQUARE) == -1).all()
-    assert sweep(SQUARE, block, 1e3, rng) == 0.0
+    assert sweep(SQUARE, block, 1e3, rng)[0] == 0.0
 
 
 def residuals(beta, told_beta, rounds=12, walkers=32, tamper=None):
@@ -329,12 +271,9 @@ def energies_per_site(strips, beta, walkers, thermalise, measures, every, start=
     """Of each walker, averaged over its measurements."""
     spins = random_spins(strips, walkers) if start == "random" else np.ones((walkers, np.prod(strips.shape)), np.int8)
     block, rng, total = pack_strips(spins, strips), random_states(walkers), np.zeros(walkers)
-    energy, order, structure = np.empty(walkers, np.int64), np.empty((walkers, 1), np.int64), np.empty(walkers)
     sweep(strips, block, beta, rng, thermalise)
     for _ in range(measures):
-        sweep(strips, block, beta, rng, every)
-        measures_of(strips)(block, *NOTHING, np.array(strips.shape), 1.0, energy, order, structure, energy.copy())
-        total += energy
+        total += sweep(strips, block, beta, rng, every)[1]
     return total / (measures * np.prod(strips.shape))
 
 

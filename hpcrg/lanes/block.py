@@ -1,11 +1,11 @@
 """64 walkers on a periodic square or cubic lattice of even extents, one bit each of the word of a site (spin +1 = 1).
 
-Sites are held by the parities of their coordinates: class = px + 2 py (+ 4 pz), and within a class in C order of the halved
-coordinates. So along every axis one neighbour stands at the same place of the class that differs in this parity, and the
-other one step from there. A block uint64[1, word] holds, in this order,
+Sites are held by the parities of their coordinates: class = px + 2 py (+ 4 pz), and within a class in C order of the
+halved coordinates. So along every axis one neighbour stands at the same place of the class that differs in this
+parity, and the other one step from there. A block uint64[1, word] holds, in this order,
 
     the betas that the table was made for, the table of probabilities, a batch of random words, shifted neighbours,
-    a guard of a plane, N words of sites, a guard,
+    counters, a guard of a plane, N words of sites, a guard,
 
 of which only the words of sites are state.
 """
@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.bernoulli import BATCH, table_words, work_words
 from hpcrg.jit import helper, part
+from hpcrg.lanes.bernoulli import BATCH, table_words, work_words
 
 U64 = np.uint64
 LANES = 64
+COLUMNS, PLANES = 16, 8
+COUNTER_WORDS = COLUMNS * (PLANES + COLUMNS.bit_length() - 1)
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 """No float of these bits equals itself: a table that is not made yet."""
 
@@ -42,9 +44,14 @@ def shift_start(dimension: int) -> int:
     return work_start(dimension) + work_words(dimension)
 
 
+def counter_start(dimension: int) -> int:
+    """Where the counters start."""
+    return shift_start(dimension) + dimension * BATCH
+
+
 def header_words(dimension: int) -> int:
     """All that comes before the first guard."""
-    return shift_start(dimension) + dimension * BATCH
+    return counter_start(dimension) + COUNTER_WORDS
 
 
 def guard_words(shape: tuple[int, ...]) -> int:
@@ -55,7 +62,8 @@ def guard_words(shape: tuple[int, ...]) -> int:
 def places(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """The site (C order) whose word stands at every place, in the order of the block."""
     sites = np.arange(prod(shape)).reshape(shape)
-    parts = [sites[tuple(slice((c >> k) & 1, None, 2) for k in reversed(range(len(shape))))] for c in range(2 ** len(shape))]
+    parts = [sites[tuple(slice((c >> k) & 1, None, 2) for k in reversed(range(len(shape))))] for c in range(2 **
+    len(shape))]
     return np.concatenate([part.ravel() for part in parts])
 
 
@@ -83,8 +91,8 @@ def unpack(block: NDArray[np.uint64], shape: tuple[int, ...], walkers: int) -> N
 
 def prepare_couplings(couplings: NDArray[np.int8], shape: tuple[int, ...]) -> NDArray[np.int8]:
     """Couplings +-1, int8[N, z] with columns +x, +y, .., -x, -y, .., as int8[z, N] in the order of the block: 0 for a
-    ferromagnetic bond and -1, all bits set, for an antiferromagnetic one; row 2 k to the neighbour along axis k (x = 0) at
-    the same place, row 2 k + 1 to the other one."""
+    ferromagnetic bond and -1, all bits set, for an antiferromagnetic one; row 2 k to the neighbour along axis k (x =
+    0) at the same place, row 2 k + 1 to the other one."""
     dimension, order = len(shape), places(shape)
     odd = [(np.arange(len(order)) // (len(order) >> dimension) >> k) & 1 for k in range(dimension)]
     ahead = [couplings[order, k] for k in range(dimension)]
@@ -133,7 +141,8 @@ def class_of(step, dimension):  # type: ignore[no-untyped-def]
 
 def make_collect(dimension: int) -> Any:
     """collect(box, extents, start, kind, first, count) -> (own, near0, near1, near2): where places first ..
-    first + count - 1 of a class and their neighbours at the same place stand; the others are copied to the shifted ones."""
+    first + count - 1 of a class and their neighbours at the same place stand; the others are copied to the shifted
+    ones."""
     shifted = U64(shift_start(dimension))
 
     @part(f"lanes.collect.{dimension}")
@@ -150,9 +159,14 @@ def make_collect(dimension: int) -> Any:
     return collect
 
 
+def half_adder(a: str, b: str, total: str, carry: str) -> str:
+    """Lines for the two bits of a + b."""
+    return f"        {total} = {a} ^ {b}\n        {carry} = {a} & {b}\n"
+
+
 def full_adder(a: str, b: str, c: str, total: str, carry: str) -> str:
-    """Lines for the two bits of a + b + c."""
-    return f"        half = {a} ^ {b}\n        {carry} = ({a} & {b}) | (half & {c})\n        {total} = half ^ {c}\n"
+    """Lines for the two bits of a + b + c; `carry` may be one of them."""
+    return f"        half = {a} ^ {b}\n        {total} = half ^ {c}\n        {carry} = ({a} & {b}) | (half & {c})\n"
 
 
 def surroundings(dimension: int, coupled: bool, box: str = "box") -> str:
@@ -165,10 +179,9 @@ def surroundings(dimension: int, coupled: bool, box: str = "box") -> str:
         lines += f"        n{k} ^= U64(couplings[{k}, bond + i])\n" * coupled
     if dimension == 2:
         lines += full_adder("n0", "n1", "n2", "sum0", "carry0")
-        return lines + "        ones = sum0 ^ n3\n        more = sum0 & n3\n        twos = carry0 ^ more\n        fours = carry0 & more\n"
+        return lines + half_adder("sum0", "n3", "ones", "more") + half_adder("carry0", "more", "twos", "fours")
     lines += full_adder("n0", "n1", "n2", "sum0", "carry0") + full_adder("n3", "n4", "n5", "sum1", "carry1")
-    lines += "        ones = sum0 ^ sum1\n        more = sum0 & sum1\n"
-    return lines + full_adder("carry0", "carry1", "more", "twos", "fours")
+    return lines + half_adder("sum0", "sum1", "ones", "more") + full_adder("carry0", "carry1", "more", "twos", "fours")
 
 
 def compile_text(text: str, name: str) -> Any:

@@ -1,12 +1,12 @@
 """Words of 64 independent Bernoulli bits: bit l of word t of a site is 1 with probability p(t, l), exact to 2^-64.
 
-A uniform number below p is compared bit by bit, least significant bit first: with l the outcome so far, t a bit of p and r
-a random bit, l <- t ^ ((t ^ l) & r) is 1 with probability (t + l) / 2. What lies below the first bits matters only where
-every r was 1, once in 2^FIRST. So GROUP words share the next SECOND random words; two words of a group that need the same
-bit of them are a clash. A clash, and what is still open after all these bits, takes a number of its own.
+A uniform number below p is compared bit by bit, least significant bit first: with l the outcome so far, t a bit of p
+and r a random bit, l <- t ^ ((t ^ l) & r) is 1 with probability (t + l) / 2. What lies below the first bits matters
+only where every r was 1, once in 2^FIRST. So GROUP words share the next SECOND random words; two words of a group that
+need the same bit of them are a clash. A clash, and what is still open after all these bits, takes a number of its own.
 
-All words of a site share their random words: the caller uses one of them in every lane. What is drawn depends neither on p
-nor on the use that is made of it.
+All words of a site share their random words: the caller uses one of them in every lane. What is drawn depends neither
+on p nor on the use that is made of it.
 
 Random words are xoshiro256++ (Blackman and Vigna, ACM Trans. Math. Softw. 47, 36 (2021)) from WIDTH generators that
 advance together, word c of generator i at [c * WIDTH + i], and one more for the open lanes at the end.
@@ -118,8 +118,8 @@ def _source(count: int) -> str:
 
 
 def make_fill(count: int) -> Any:
-    """fill(rng, box, table, work): new words into `box` from `work` on, for the table at `table` of `box`: word t of place
-    j of the batch at [t * BATCH + j]."""
+    """fill(rng, box, table, work): new words into `box` from `work` on, for the table at `table` of `box`: word t of
+    place j of the batch at [t * BATCH + j]."""
     names = {"U64": U64, "WIDTH": U64(WIDTH)} | {f"U{n}": U64(n) for n in (17, 19, 23, 41, 45)}
     exec(_source(count), names)  # noqa: S102
     stages, resolve = part(f"bernoulli.stages.{count}")(names["fill"]), make_resolve(count)

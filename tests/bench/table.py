@@ -1,0 +1,157 @@
+"""The page docs/bench.md from results/bench/sampling.json: `python tests/bench/table.py JSON [PAGE]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+TITLES = {
+    "ising_metropolis": "2D Ising, Metropolis, T_c (spins attempted)",
+    "ising_swendsen_wang": "2D Ising, Swendsen-Wang, T_c (all spins)",
+    "ising_wolff": "2D Ising, Wolff, T_c (spins moved)",
+    "ea_tempering": "3D +-J Edwards-Anderson, tempering: 32 temperatures 0.8 to 2.0, two copies (spins attempted)",
+    "xy_swendsen_wang": "2D XY, embedded Swendsen-Wang, T = 0.9 (all spins)",
+    "xy_wolff": "2D XY, embedded Wolff, T = 0.9 (spins moved)",
+    "xy_metropolis": "2D XY, Metropolis, T = 0.9 (spins attempted)",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """At least `speed` spins per ns, and `ratio` times the fastest peer, or the peer named `over`."""
+
+    case: str
+    size: int
+    speed: float
+    ratio: float = 0.0
+    over: str = ""
+
+
+TARGETS = (
+    *(Target("ising_metropolis", size, 12, 50) for size in (64, 256, 1024)),
+    *(Target("ising_swendsen_wang", size, 0.40, 8) for size in (64, 256, 1024)),
+    *(Target("ising_wolff", size, 0.12, 2.5) for size in (64, 256, 1024)),
+    Target("ea_tempering", 8, 5, 70, "peapods"), Target("ea_tempering", 16, 9, 120, "peapods"),
+    Target("xy_swendsen_wang", 64, 0.08),
+)  # fmt: skip
+
+COUNTING = """\
+Spins per nanosecond of CPU time of one core (user and system, all threads of the process), the median of the rounds of
+one run in which all codes take turns, with the best round in brackets. Every code first brings a configuration of its
+own to equilibrium; compilation and set-up are not counted. Metropolis and Swendsen-Wang count every spin of every
+sweep, moved or not; Wolff counts the spins that moved. With tempering, all 32 x 2 configurations are counted, and an
+exchange between temperatures precedes every sweep. Multi-spin at L = 64 updates 64 walkers a word, at larger L 64 sites
+of one walker. hpcrg is timed without measurements; generic and multi-spin or packed are different updates of the same model.
+
+How the peers are timed, and what they cannot switch off:
+
+* mcising: bare sweeps through its simulation class; it says how many spins moved. Nothing else runs.
+* peapods: all sweeps are declared warm-up, which it does not measure. It makes cluster updates only on top of a
+  Metropolis sweep: their time is the difference between sweeps with and without. For Wolff both are measured, and a
+  cluster is counted as N m^2 spins of the same run, its exact mean. Tempering exchanges one pair of temperatures a sweep.
+* dwave-samplers and openjij: annealers of general graphs, at constant temperature, through their compiled part; for
+  the spin glass one configuration sweeps down the 32 temperatures, without exchanges. openjij runs on its compressed
+  sparse graph, the faster of its two.
+* ALPS spinmc: its thermalisation, which makes no measurement, less a short run. It goes on, measuring, until its clock
+  of whole seconds says that it has finished; these sweeps are counted too. It starts from aligned spins, and at L = 1024
+  gets so few sweeps that it stays near them."""
+
+
+def speed(rows: Rows, case: str, size: int, codes: Iterable[str]) -> tuple[float, str]:
+    """The fastest of some codes and its spins per ns; 0 where none ran."""
+    found = [
+        (r["spins_per_ns"], r["code"])
+        for r in rows
+        if (r["case"], r["L"]) == (case, size) and r["code"] in codes and "spins_per_ns" in r
+    ]
+    return max(found, default=(0.0, "none"))
+
+
+def names(rows: Rows) -> tuple[list[str], list[str]]:
+    """Our codes and the others, in the order of the rows."""
+    codes = list(dict.fromkeys(r["code"] for r in rows))
+    return [c for c in codes if c.startswith("hpcrg")], [c for c in codes if not c.startswith("hpcrg")]
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def line(cells: Iterable[str]) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def section(rows: Rows, case: str) -> list[str]:
+    """The table of one case: codes by sizes, and our fastest over the fastest peer."""
+    sizes = sorted({r["L"] for r in rows if r["case"] == case})
+    cells = {(r["code"], r["L"]): r for r in rows if r["case"] == case}
+    codes = list(dict.fromkeys(code for code, _ in cells))
+
+    def cell(code: str, size: int) -> str:
+        row = cells.get((code, size), {})
+        return f"{number(row['spins_per_ns'])} ({number(row['best'])})" if "spins_per_ns" in row else "-"
+
+    def ratio(size: int) -> str:
+        mine, peer = (speed(rows, case, size, group)[0] for group in names(rows))
+        return number(mine / peer) if mine and peer else "-"
+
+    return [
+        f"### {TITLES.get(case, case)}", "",
+        line(["code", *(f"L = {size}" for size in sizes)]), line(["---"] * (len(sizes) + 1)),
+        *(line([code, *(cell(code, size) for size in sizes)]) for code in codes),
+        line(["fastest hpcrg / fastest peer", *map(ratio, sizes)]), "",
+    ]  # fmt: skip
+
+
+def verdict(rows: Rows, target: Target) -> str:
+    """One target beside what was measured."""
+    own, peers = names(rows)
+    mine, code = speed(rows, target.case, target.size, own)
+    peer, other = speed(rows, target.case, target.size, [target.over] if target.over else peers)
+    ratio = mine / peer if peer else 0.0
+    met = [mine >= target.speed] + ([ratio >= target.ratio] if target.ratio else [])
+    return line([
+        TITLES[target.case].partition(" (")[0].partition(":")[0], str(target.size),
+        f"{number(mine)} ({code.removeprefix('hpcrg ')})", number(target.speed),
+        f"{number(ratio)} ({other})" if target.ratio else "-", number(target.ratio) if target.ratio else "-",
+        "not run" if not mine else "met" if all(met) else "not met",
+    ])  # fmt: skip
+
+
+def render(record: Mapping[str, Any]) -> str:
+    """The whole page."""
+    rows, machine = record["rows"], record["machine"]
+    versions = dict.fromkeys(f"{r['code'].split()[0] if r['code'].startswith('hpcrg') else r['code']} {r['version']}"
+                             for r in rows if "spins_per_ns" in r)  # fmt: skip
+    failed = [f"* {r['code']}, {r['case']}, L = {r['L']}: {r['error']}" for r in rows if "error" in r]
+    present = {(r["case"], r["L"]) for r in rows}
+    return "\n".join([
+        "# Speed of sampling", "",
+        "Written by `make bench` from results/bench/sampling.json; do not edit.", "",
+        *(f"* {key}: {value}" for key, value in machine.items()), f"* versions: {', '.join(versions)}", "",
+        "## What is counted", "", COUNTING, "", "## Spins per nanosecond", "",
+        *(text for case in dict.fromkeys(r["case"] for r in rows) for text in section(rows, case)),
+        "## Targets", "", line(["case", "L", "spins/ns", "at least", "over peer", "at least", "verdict"]),
+        line(["---"] * 7), *(verdict(rows, t) for t in TARGETS if (t.case, t.size) in present), "",
+        *(["## What did not run", "", *failed, ""] if failed else []),
+    ])  # fmt: skip
+
+
+def main(source: str, page: str = "") -> None:
+    """Write the page, or print it."""
+    text = render(json.loads(Path(source).read_text()))
+    if page:
+        Path(page).write_text(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
