@@ -21,7 +21,7 @@ from hpcrg.sampler import Kernels, Running, start
 from hpcrg.updates import UPDATES
 
 GLASS: dict[str, Any] = {
-    "model": {"type": "edwards_anderson", "coupling": "bimodal"}, "dimension": 3, "betas": tuple(1 / LADDER),
+    "model": {"type": "edwards_anderson", "couplings": "pm1"}, "dimension": 3, "betas": tuple(1 / LADDER),
     "copies": 2, "tempering": True,
 }  # fmt: skip
 
