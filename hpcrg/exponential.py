@@ -1,6 +1,6 @@
-"""exp(-x) for x >= 0 by arithmetic alone, so that loops over it become vector instructions and give the same bits on every
-machine: a polynomial about the middle of [0, LARGEST / 64], squared six times. The error is below 1e-14; beyond LARGEST
-the value is that at LARGEST, which is below the resolution of a 53-bit fraction."""
+"""exp(-x) for x >= 0 by arithmetic alone, so that loops over it become vector instructions and give the same bits on
+every machine: a polynomial about the middle of [0, LARGEST / 64], squared six times. The error is below 1e-14; beyond
+LARGEST the value is that at LARGEST, which is below the resolution of a 53-bit fraction."""
 
 from __future__ import annotations
 

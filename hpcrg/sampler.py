@@ -151,7 +151,8 @@ class Running:
         spins: NDArray[Any] = e.layout.unpack(self.state.block, len(self.walkers))
         if not e.layout.by_slot:
             return spins
-        return spins[(np.arange(e.copies)[:, None] * e.slots + self.state.slot_of).ravel()]
+        lanes = (np.arange(e.copies)[:, None] * e.slots + self.state.slot_of).ravel()
+        return np.asarray(spins[lanes])
 
     def forget_exchanges(self) -> None:
         """Start counting exchanges anew."""

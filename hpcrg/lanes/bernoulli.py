@@ -43,7 +43,7 @@ _DRAW = """
 """
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def trailing_zeros(_typing, word):  # type: ignore[no-untyped-def]
     """The index of the lowest bit that is set, of a word that is not zero."""
 
@@ -120,7 +120,7 @@ def _source(count: int) -> str:
 def make_fill(count: int) -> Any:
     """fill(rng, box, table, work): new words into `box` from `work` on, for the table at `table` of `box`: word t of
     place j of the batch at [t * BATCH + j]."""
-    names = {"U64": U64, "WIDTH": U64(WIDTH)} | {f"U{n}": U64(n) for n in (17, 19, 23, 41, 45)}
+    names: dict[str, Any] = {"U64": U64, "WIDTH": U64(WIDTH)} | {f"U{n}": U64(n) for n in (17, 19, 23, 41, 45)}
     exec(_source(count), names)  # noqa: S102
     stages, resolve = part(f"bernoulli.stages.{count}")(names["fill"]), make_resolve(count)
     marks = U64((count + 1) * BATCH + WIDTH)
@@ -149,7 +149,7 @@ def make_resolve(count: int) -> Any:
             place = work + g * U64(WIDTH) + i
             todo = box[place + open_words] & marked
             while todo:
-                lane = trailing_zeros(todo)
+                lane = trailing_zeros(todo)  # type: ignore[call-arg, var-annotated]  # numba gives the context
                 state, word = advance(state)
                 rest = table + remainders + lane + (U64(64) - ((clash >> lane) & U64(1)) * U64(64))
                 for t in range(U64(count)):

@@ -62,8 +62,9 @@ def guard_words(shape: tuple[int, ...]) -> int:
 def places(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """The site (C order) whose word stands at every place, in the order of the block."""
     sites = np.arange(prod(shape)).reshape(shape)
-    parts = [sites[tuple(slice((c >> k) & 1, None, 2) for k in reversed(range(len(shape))))] for c in range(2 **
-    len(shape))]
+    parts = [
+        sites[tuple(slice((c >> k) & 1, None, 2) for k in reversed(range(len(shape))))] for c in range(2 ** len(shape))
+    ]
     return np.concatenate([part.ravel() for part in parts])
 
 

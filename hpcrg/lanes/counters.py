@@ -37,8 +37,10 @@ def _add(start: int, digits: tuple[str, ...]) -> str:
         held = _cell(start, p)
         inputs = [*digits[p : p + 1], *(("carry",) if p else ())]
         lines += f"        held = {held}\n"
-        adder = full_adder if len(inputs) == 2 else half_adder
-        lines += adder("held", *inputs, "fresh", "carry")
+        if len(inputs) == 2:
+            lines += full_adder("held", inputs[0], inputs[1], "fresh", "carry")
+        else:
+            lines += half_adder("held", inputs[0], "fresh", "carry")
         lines += f"        {held} = fresh\n"
     return lines
 

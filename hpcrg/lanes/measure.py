@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hpcrg.jit import part
-from hpcrg.lanes.block import BATCH, LANES, class_of, header_words, make_collect, make_geometry, shift_start
+from hpcrg.lanes.bernoulli import BATCH
+from hpcrg.lanes.block import LANES, class_of, header_words, make_collect, make_geometry, shift_start
 from hpcrg.lanes.counters import LIMIT, make_count_bonds, make_count_words, make_flush
 from hpcrg.observables import wave_power
 

@@ -1,4 +1,5 @@
-"""The O(n) model, E = -sum over bonds of s.s', unit vectors s of n components: XY (n = 2), Heisenberg (n = 3) and further.
+"""The O(n) model, E = -sum over bonds of s.s', unit vectors s of n components: XY (n = 2), Heisenberg (n = 3) and
+further.
 
 Spins are stored component by component, float64[n, site]. Updates keep their length to rounding.
 """
@@ -55,10 +56,10 @@ CUBIC = {
 def make_heat_bath(n: int) -> Any:
     """heat_bath(r, field, beta): a unit vector of density exp(beta field.s) (von Mises and Fisher), exactly.
 
-    A uniform direction u at the cosine t from the field is drawn towards it, to W = (t + x) / (1 + x t), as starlight is to
-    a moving observer. Where k (1 - x^2) = (n - 1) x, with k = beta |field|, keeping it with probability
-    ((1 - y) exp(y))^(n - 1), y = x t / (1 + x t), leaves exp(k W) (Best and Fisher, Appl. Stat. 28, 152 (1979), for n = 2;
-    Wood, Commun. Stat. 23, 157 (1994))."""
+    A uniform direction u at the cosine t from the field is drawn towards it, to W = (t + x) / (1 + x t), as starlight
+    is to a moving observer. Where k (1 - x^2) = (n - 1) x, with k = beta |field|, keeping it with probability
+    ((1 - y) exp(y))^(n - 1), y = x t / (1 + x t), leaves exp(k W) (Best and Fisher, Appl. Stat. 28, 152 (1979), for n
+    = 2; Wood, Commun. Stat. 23, 157 (1994))."""
     direction, dot, add, scale, m = make_direction(n), make_dot(n), make_add(n), make_scale(n), n - 1.0
 
     @part(f"o{n}.heat_bath")
@@ -98,8 +99,8 @@ def make_physics(n: int) -> Physics:
 
     @part(f"o{n}.propose")
     def propose(state, spin):  # type: ignore[no-untyped-def]
-        """The direction of s + l u, u a random direction and l uniform in [0, 2): it depends on the angle between old and new
-        alone, so it is symmetric; short steps for the cold, and any direction in one step."""
+        """The direction of s + l u, u a random direction and l uniform in [0, 2): it depends on the angle between old
+        and new alone, so it is symmetric; short steps for the cold, and any direction in one step."""
         state, u = direction(state)
         state, word = advance(state)
         moved = add(spin, 2.0 * fraction(word), u)

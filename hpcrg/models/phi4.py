@@ -1,9 +1,9 @@
 """The phi^4 lattice field, E = -sum over bonds of a a' + sum over sites of (mass a^2 + lam (a^2 - 1)^2), a real.
 
 Weights are exp(-beta E): beta multiplies all of E, as in every model here, so that ladders and reweighting mean
-temperature. The action of the literature, -b sum a a' + sum (a^2 + l (a^2 - 1)^2) with b on the bonds alone, is the same field
-in another unit of a; `standard` gives its (b, l). lam = 0 is the Gaussian model, which needs 2 mass above the
-coordination. Hasenbusch, J. Phys. A 32, 4851 (1999).
+temperature. The action of the literature, -b sum a a' + sum (a^2 + l (a^2 - 1)^2) with b on the bonds alone, is the
+same field in another unit of a; `standard` gives its (b, l). lam = 0 is the Gaussian model, which needs 2 mass above
+the coordination. Hasenbusch, J. Phys. A 32, 4851 (1999).
 """
 
 from __future__ import annotations

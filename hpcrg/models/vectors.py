@@ -1,8 +1,8 @@
 """Vectors of n components, as tuples: sums, products, and exactly uniform random directions.
 
-A point of the unit disc has an angle and a squared radius s that are independent and uniform. n = 2: its angle doubled. n = 3:
-Marsaglia, Ann. Math. Stat. 43, 645 (1972). A unit vector of n + 2 components is (V u, sqrt(1 - V^2) c), with u one of n
-components, c one of two, and V^n uniform, for which s serves.
+A point of the unit disc has an angle and a squared radius s that are independent and uniform. n = 2: its angle
+doubled. n = 3: Marsaglia, Ann. Math. Stat. 43, 645 (1972). A unit vector of n + 2 components is (V u, sqrt(1 - V^2)
+c), with u one of n components, c one of two, and V^n uniform, for which s serves.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def _population(context: Any, word: Any) -> Any:
 @helper
 def popcount(word):  # type: ignore[no-untyped-def]
     """The number of set bits, an unsigned integer."""
-    return _population(word)
+    return _population(word)  # type: ignore[call-arg]  # numba gives the context
 
 
 @helper

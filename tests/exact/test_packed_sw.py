@@ -172,7 +172,6 @@ GRAPH_TWINS = {
         "bond = (across[w] >> (bits_in(grid, k) - ONE)) & ONE if k + ONE < grid[1] else ZERO",
     ),
     "of two leaves both follow": ("~up & ~up_leaf[below(grid, y, k)]", "~up"),
-    "joins forgotten": ("    parent[high] = U32(low)\n", ""),
     "leaves below not counted": ("odd, twice = sites ^ upper ^ lower,", "odd, twice = sites ^ upper,"),
 }
 
