@@ -96,8 +96,9 @@ class Lattice:
     def bipartite(self) -> bool:
         """Whether sites fall into two classes that are neighbours of each other only."""
         if self.kind == "hypercubic":
-            even = all(extent % 2 == 0 for extent in self.shape)
-            return even if self.boundary == "periodic" else self.boundary == "free" or self.shape[-1] % 2 == 1
+            even = [extent % 2 == 0 for extent in self.shape]
+            helical = even[0] and not any(even[1:])  # every step is then an odd one along one even ring of all sites
+            return {"periodic": all(even), "helical": helical, "free": True}[self.boundary]
         return self.kind == "honeycomb"
 
     @property

@@ -12,7 +12,8 @@ SHAPES = [(5,), (2,), (4, 3), (2, 6), (3, 4, 2), (5, 5, 5), (2, 3, 4, 2)]
 EVERY = [
     Lattice((6,)), Lattice((3, 4)), Lattice((2, 3, 4)), Lattice((2, 3, 2, 4)), Lattice((3, 4), "triangular"),
     Lattice((3, 4), "honeycomb"), Lattice((5,), boundary="helical"), Lattice((3, 4), boundary="helical"),
-    Lattice((2, 3, 4), boundary="helical"), Lattice((3, 5), "triangular", "helical"), Lattice((6,), boundary="free"),
+    Lattice((2, 3, 4), boundary="helical"), Lattice((4, 3), boundary="helical"),
+    Lattice((2, 3, 5), boundary="helical"), Lattice((4, 6)), Lattice((3, 5), "triangular", "helical"), Lattice((6,), boundary="free"),
     Lattice((3, 4), boundary="free"), Lattice((2, 3, 4), boundary="free"), Lattice((3, 4), "triangular", "free"),
     Lattice((3, 4), "honeycomb", "free"),
 ]  # fmt: skip
