@@ -117,7 +117,9 @@ def own(case: Case) -> Timing:
 
 def rows(python: Path, wanted: Callable[[str, int, str], bool]) -> list[Row]:
     """All rows that are wanted, those of one case and size side by side."""
-    git = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, cwd=HERE)
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, cwd=HERE
+    )
     label, mine = f"{version('hpcrg')} {git.stdout.strip()}".strip(), list(cases())
     found: list[Row] = []
     peers: dict[str, Peer] = {}
