@@ -76,10 +76,11 @@ def test_square_exponents(kind):
 
 def test_clusters_per_bond_square():
     """At p = 1/2 the number of clusters per site of the infinite square lattice is (3 sqrt 3 - 5) / 2 (Temperley and
-    Lieb 1971; Ziff, Finch and Adamchik, Phys. Rev. Lett. 79, 3447 (1997)), to 1/N on a torus."""
-    result = square("bond")[2]
-    value, replicas = at(result, moment_rows(result, "clusters"), 0.5)
-    assert abs(value - (3 * math.sqrt(3) - 5) / 2) < SIGMAS * combined_error(replicas) + 1 / 128**2
+    Lieb 1971; Ziff, Finch and Adamchik, Phys. Rev. Lett. 79, 3447 (1997)), to 1/N on a torus; p = 0.501 is refused."""
+    result, exact = square("bond")[2], (3 * math.sqrt(3) - 5) / 2
+    for p, right in ((0.5, True), (0.501, False)):
+        value, replicas = at(result, moment_rows(result, "clusters"), p)
+        assert (abs(value - exact) < SIGMAS * combined_error(replicas) + 1 / 128**2) is right
 
 
 @pytest.mark.parametrize(("kind", "lattice", "exact"), PLANE)
@@ -102,10 +103,11 @@ def test_rectangle():
 
 @pytest.mark.parametrize("kind", ["site", "bond"])
 def test_cubic_threshold(kind):
-    """p_c of the cubic lattice from a crossing, within its error and 1e-3 for what L = 12 still lacks; the twin that
-    crosses different events is refused."""
+    """p_c of the cubic lattice from a crossing; the twin, where half of the samples of one size wrap, is refused."""
     small, large = (sample(kind, "hypercubic", (n, n, n), r) for n, r in ((12, 1000), (24, 200)))
     value, replicas = crossing(small, large, "axis")
     error = combined_error(replicas)
     assert error < 5e-3 * CUBIC[kind]
     assert abs(value - CUBIC[kind]) < SIGMAS * error
+    twin, replicas = threshold(large, "axis", 0.5)
+    assert abs(twin - CUBIC[kind]) > SIGMAS * combined_error(replicas)

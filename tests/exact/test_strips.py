@@ -23,8 +23,7 @@ FALSE_ALARM = 1e-9
 BETA_C = float(np.log1p(np.sqrt(2)) / 2)
 SMALL = Strips((4, 4), (2, 2))
 SQUARE = cut((128, 128))
-CUTS = [SMALL, Strips((8, 16), (2, 8)), SQUARE, cut((64, 96)), cut((16, 16, 16)),
-        Strips((4, 8, 12), (2, 1, 2)), Strips((4, 4, 4, 4), (2, 1, 2, 2))]  # fmt: skip
+CUTS = [SMALL, SQUARE, cut((64, 96)), cut((16, 16, 16)), Strips((4, 4, 4, 4), (2, 1, 2, 2))]
 names = pytest.mark.parametrize("strips", CUTS, ids=lambda strips: strips.name)
 SWEEP = "void(uint64[:,::1], float64[::1], uint64[:,::1], int32[:,::1], int8[:,::1], float64[:,::1], int64, int64[::1])"
 NOTHING = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int8)

@@ -1,0 +1,1 @@
+"""Flat-histogram sampling: Wang-Landau finds the density of states, multicanonical production measures with it."""
