@@ -30,7 +30,7 @@ from scipy.special import logsumexp
 
 from hpcrg.comm import Alone, Comm, share
 from hpcrg.errors import InputError, Unsupported, expected
-from hpcrg.jit import kernel
+from hpcrg.jit import helper, kernel
 from hpcrg.models.base import Disorder
 from hpcrg.rng import Purpose, fraction, hash64, key_of, load, store, stream
 from hpcrg.system import System
@@ -217,6 +217,12 @@ class Annealing:
         population.entropy[k], population.rho_t[k] = family_sizes(population.family)
 
 
+@helper
+def offset(key, step):  # type: ignore[no-untyped-def]
+    """Where in [0, 1) the comb of a resampling starts."""
+    return fraction(hash64(key, step))
+
+
 def resample(
     key: np.uint64, step: int, energies: NDArray[np.float64], change: float
 ) -> tuple[NDArray[np.int64], float]:  # fmt: skip
@@ -224,7 +230,7 @@ def resample(
     raw = -change * energies
     ln_q = float(logsumexp(raw) - np.log(raw.size))
     ends = np.cumsum(np.exp(raw - ln_q))
-    marks = (np.arange(raw.size) + fraction(U64(hash64(int(key), step)))) * (ends[-1] / raw.size)
+    marks = (np.arange(raw.size) + offset(key, step)) * (ends[-1] / raw.size)
     return np.minimum(np.searchsorted(ends, marks, side="right"), raw.size - 1).astype(np.int64), ln_q
 
 
