@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported
+from hpcrg.exponential import decay
 from hpcrg.jit import helper, kernel, part
 from hpcrg.layout import Layout, plain
 from hpcrg.rng import fraction
@@ -120,7 +121,7 @@ def make_decide(system: System) -> Any:
 
     @helper
     def by_factor(word, change, beta, table):  # type: ignore[no-untyped-def]
-        return change <= 0.0 or fraction(word) < np.exp(-beta * change)
+        return (change <= 0.0) | (fraction(word) < decay(beta * max(change, 0.0)))
 
     return by_factor
 
@@ -138,7 +139,7 @@ def make_lay(system: System) -> Any:
 
     @helper
     def by_factor(word, gap, beta, table):  # type: ignore[no-untyped-def]
-        return gap > 0.0 and fraction(word) < -np.expm1(-beta * gap)
+        return (gap > 0.0) & (fraction(word) >= decay(beta * gap))
 
     return by_factor
 

@@ -22,6 +22,7 @@ from hpcrg.interaction import make_near
 from hpcrg.jit import helper, part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
+from hpcrg.updates import embedded, embedded_square
 from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
@@ -136,6 +137,8 @@ def _draw(cost, beta, mark):  # type: ignore[no-untyped-def]
 
 def make(system: System) -> Sweep:
     """The sweep for one system."""
+    if system.physics.projection is np.float64:
+        return embedded_square.make(system) if embedded_square.served(system) else embedded.make(system)
     label, move, physics = make_label(system), make_move(system), system.physics
     read, project, mirror, moves, kind = (
         physics.read,
