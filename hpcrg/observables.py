@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from hpcrg.errors import InputError, expected
 from hpcrg.interaction import make_near, make_site
 from hpcrg.jit import helper, kernel, part
+from hpcrg.models.base import Physics
 from hpcrg.overlap import has_overlap, make_link_overlap, make_overlap, make_overlap_structure, pairs
 from hpcrg.rng import load, store
 from hpcrg.system import System
@@ -146,11 +148,15 @@ def make_rows(system: System) -> Any:
 
 
 def make_fill(system: System) -> Any:
-    """fill(rng, walker): independent spins at infinite temperature; compiled or loaded when first needed."""
-    fresh, write = system.physics.fresh, system.physics.write
-    kind = "float64[:,::1]" if system.model.spin_components else "int8[::1]"
+    """fill(rng, volume, walker): independent spins at infinite temperature; compiled or loaded when first needed."""
+    return _fill(system.physics, "float64[:,::1]" if system.model.spin_components else "int8[::1]")
 
-    @kernel(f"void(uint64[::1], int64, {kind})", system.physics.name)
+
+@cache
+def _fill(physics: Physics, kind: str) -> Any:
+    fresh, write = physics.fresh, physics.write
+
+    @kernel(f"void(uint64[::1], int64, {kind})", physics.name)
     def fill(rng, volume, walker):  # type: ignore[no-untyped-def]
         state = load(rng)
         for site in range(U64(volume)):
