@@ -1,9 +1,10 @@
 """Swendsen-Wang of continuous spins: Ising spins embedded along a random axis.
 
 Wolff, Phys. Rev. Lett. 62, 361 (1989). Every spin has a projection x on the axis; a bond of coupling c is laid with
-probability 1 - exp(-beta max(0, 2 c x x')), and every cluster is reflected with probability 1/2. Work goes in passes over a block of sites, each a loop of vector
-instructions: gather the gaps, make random words, compare (embedded_bonds); union-find alone takes bonds one by one.
-The random words of a sweep come from generators that the walker's own generator seeds anew for every sweep.
+probability 1 - exp(-beta max(0, 2 c x x')), and every cluster is reflected with probability 1/2. Work goes in passes
+over a block of sites, each a loop of vector instructions: gather the gaps, make random words, compare
+(embedded_bonds); union-find alone takes bonds one by one. The random words of a sweep come from generators that the
+walker's own generator seeds anew for every sweep.
 """
 
 from __future__ import annotations
