@@ -28,7 +28,11 @@ BAXTER = "exact: Baxter, Exactly Solved Models in Statistical Mechanics (1982), 
 
 def square(K: float) -> Exact:
     """The self-dual point sinh 2 beta = exp(-2 beta K), and exponents by cos(pi y / 2) = (exp(4 beta K) - 1) / 2."""
-    beta_c = brentq(lambda b: math.sinh(2 * b) - math.exp(-2 * b * K), 1e-3, 400 / (1 + K), xtol=1e-15, rtol=1e-15)
+
+    def off(b: float) -> float:  # ln sinh 2b + 2bK
+        return 2 * b * (1 + K) + math.log1p(-math.exp(-4 * b)) - math.log(2)
+
+    beta_c = brentq(off, 1e-3, 5 / (1 + K), xtol=1e-15, rtol=1e-15)
     y = 2 / math.pi * math.acos(min(1.0, (math.exp(4 * beta_c * K) - 1) / 2))
     nu = (2 - y) / (3 - 2 * y)
     values = {"nu": nu, "eta": 0.25, "gamma": 1.75 * nu, "beta": nu / 8, "y_t": 1 / nu, "y_h": 1.875}

@@ -49,8 +49,9 @@ def local(walker, neighbours, couplings, site, spin):  # type: ignore[no-untyped
 @helper
 def bulk(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
     """The two triangles that have a site at the lower corner of one side: (0, x, y) and (0, y, y - x)."""
-    x, y, z = (np.int64(walker[U64(neighbours[site, U64(k)])]) for k in (0, 1, 2))
-    return -walker[site] * y * (x + z)
+    right, up = np.int64(walker[U64(neighbours[site, U64(0)])]), np.int64(walker[U64(neighbours[site, U64(1)])])
+    up_left = np.int64(walker[U64(neighbours[site, U64(2)])])
+    return -walker[site] * up * (right + up_left)
 
 
 @helper
