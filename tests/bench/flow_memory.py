@@ -45,7 +45,7 @@ def make_bank(directory: Path, wanted: Ensemble) -> Path:
         arrays[name] = rng.integers(0, top, (1, SEGMENT, *shape[3:])).astype(dtype)
     source = directory / "source"
     source.mkdir(parents=True, exist_ok=True)
-    first = write_segment(source, wanted.id, 0, 0, arrays.pop("spins"), arrays)
+    first = write_segment(source, wanted, 0, 0, arrays.pop("spins"), arrays)
     named = [Segment(f"{start}.h5", start, SEGMENT, "") for start in range(0, wanted.draws, SEGMENT)]
     chains = [directory / f"chain-{c}-{wanted.draws}" for c in range(CHAINS)]
     for number, chain in enumerate(chains):
@@ -55,7 +55,7 @@ def make_bank(directory: Path, wanted: Ensemble) -> Path:
             with h5py.File(chain / segment.name, "r+") as file:
                 file.attrs.update({"chain": number, "start": segment.start})
     path = directory / f"bank-{wanted.draws}.h5"
-    assemble(path, wanted, chains, [named] * CHAINS, {})
+    assemble(path, wanted, chains, [named] * CHAINS, {}, [])
     return path
 
 
