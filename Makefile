@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CAMPAIGN ?= workflow/campaigns/quickstart.yaml
 STAMP := $(VENV)/.complete
+WORKERS ?= 2
+PYTEST := pytest --numprocesses $(WORKERS) --dist loadgroup
 PEERS := .venv-peers
 PEER_NAMES := mcising peapods dwave-samplers openjij pyalps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,10 +25,10 @@ campaign: env
 	snakemake --workflow-profile cluster/profiles/local --config campaign=$(CAMPAIGN)
 
 test: env
-	pytest -m "not slurm"
+	$(PYTEST) -m "not slurm"
 
 quick: env
-	pytest -m "not slow and not slurm and not mpi and not ddp and not workflow"
+	$(PYTEST) -m "not slow and not slurm and not mpi and not ddp and not workflow"
 
 lint: env
 	ruff check

@@ -61,7 +61,7 @@ def _name(value: Any) -> bytes:
         return str(value).encode()
     if isinstance(value, np.ufunc):
         return value.__name__.encode()
-    if isinstance(value, ModuleType) and not value.__name__.startswith("hpcrg"):
+    if isinstance(value, ModuleType):
         return value.__name__.encode()
     if isinstance(value, type | BuiltinFunctionType) or callable(value):
         return f"{value.__module__}.{value.__qualname__}".encode()
@@ -84,7 +84,17 @@ def _function(function: FunctionType, seen: dict[int, int]) -> Iterator[bytes]:
     for name in sorted(_globals(code)):
         if name in function.__globals__:
             yield name.encode()
-            yield from _parts(function.__globals__[name], seen)
+            yield from _global(function.__globals__[name], code, seen)
+
+
+def _global(value: Any, code: CodeType, seen: dict[int, int]) -> Iterator[bytes]:
+    """A global of a function; of a module, what the function may take from it."""
+    if not isinstance(value, ModuleType) or value.__name__.split(".")[0] in LIBRARIES:
+        yield from _parts(value, seen)
+        return
+    for name in sorted(_names(code) & set(vars(value))):
+        yield name.encode()
+        yield from _parts(vars(value)[name], seen)
 
 
 def _code(code: CodeType) -> Iterator[bytes]:
@@ -95,6 +105,11 @@ def _code(code: CodeType) -> Iterator[bytes]:
             yield from _code(constant)
         elif constant is not None and not isinstance(constant, str):  # documentation, or that there is none
             yield repr(constant).encode()
+
+
+def _names(code: CodeType) -> set[str]:
+    """Global and attribute names of a function and those inside it."""
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, CodeType)))
 
 
 def _globals(code: CodeType) -> set[str]:

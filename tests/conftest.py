@@ -5,9 +5,22 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from pathlib import Path
+
 import pytest
 
 from hpcrg.ensemble import Ensemble, UpdateCall
+
+
+STARTING_PROCESSES = ("mpi", "ddp", "workflow", "timing")
+
+
+def pytest_collection_modifyitems(items):
+    """Workers of pytest-xdist take whole files; tests that start processes or measure time and memory follow each other in
+    one worker."""
+    for item in items:
+        apart = any(item.get_closest_marker(name) for name in STARTING_PROCESSES)
+        item.add_marker(pytest.mark.xdist_group("processes" if apart else Path(item.path).stem))
 
 
 @pytest.fixture
