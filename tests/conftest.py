@@ -11,7 +11,6 @@ import pytest
 
 from hpcrg.ensemble import Ensemble, UpdateCall
 
-
 STARTING_PROCESSES = ("mpi", "ddp", "workflow", "timing")
 
 

@@ -106,6 +106,18 @@ def exponent(banks: Sequence[Curves], name: str, beta: Array, omega: float) -> F
     return power_law([b.size for b in banks], y, own, omega)
 
 
+def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: float) -> Fit:
+    """The infinite-volume value at `beta` [row] of an observable that is a + b L^-power."""
+    pairs = list(zip(banks, row_table(banks), strict=True))
+    y = np.array([hermite(b, name, row, beta)[0] for b, row in pairs])
+    own = [hermite(b, name, own_rows(b), _constant(beta, b))[0][None] for b in banks]
+    sizes = [b.size for b in banks]
+    design = np.stack([np.ones(len(sizes)), np.array(sizes, np.float64) ** -power], axis=1)
+    w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega)
+    gain = w.gain[0]
+    return Fit(gain @ y, float(np.sqrt(gain @ w.prior @ gain)), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
+
+
 def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float) -> Fit:
     """The common slope against ln L of logarithms y [observable * size, row]; `own` are the jackknife rows of
     each size [observable, block] that weigh them."""

@@ -93,6 +93,7 @@ def known_of(exact: Exact, d: int) -> References:
         exact.nu,
         h and Reference(d - h.value, h.error, h.source),
         h and Reference(2.0 * h.value - d, 2.0 * h.error, h.source),
+        exact.energy,
     )
 
 

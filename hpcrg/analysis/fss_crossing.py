@@ -1,5 +1,5 @@
-"""Crossings as estimates: T_c, nu, beta/nu and gamma/nu from reweighted curves, with their systematic parts
-(see fss.py)."""
+"""Crossings as estimates: T_c, nu, beta/nu, gamma/nu and the energy per site at T_c from reweighted curves, with their
+systematic parts (see fss.py)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class References:
     nu: Reference | None = None
     beta_nu: Reference | None = None
     gamma_nu: Reference | None = None
+    energy: Reference | None = None
 
 
 def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
@@ -73,6 +74,7 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
         f: Callable[[Array], Array],
         known: Reference | None,
         using: Sequence[str],
+        more: Mapping[str, float] | None = None,
     ) -> Estimate:
         by_omega = {w: at(beta, w) for w in OMEGAS}
         own = _parts(lines, by_omega, None, f)
@@ -80,12 +82,15 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
         own["critical point"] = 0.5 * abs(moved[1] - moved[0])
         if quantity == "nu":
             own = _merged(own, _dropped(lines, by_omega[OMEGA], lambda b, n: _nu_alone(b, n, best.value), f))
-        return make(quantity, by_omega[OMEGA], f, own, known, using)
+        return make(quantity, by_omega[OMEGA], f, {**own, **(more or {})}, known, using)
 
     d = sums[0].dimension
+    nu = exponent("nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES)
+    power, spread = d - 1.0 / nu.value, nu.error / nu.value**2
+    ends = [crossing.level(lines, "energy", beta[:1], power + s, OMEGA).value for s in (-spread, spread)]
     return [
         make("T_c", best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
-        exponent("nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES),
+        nu,
         exponent(
             "beta/nu",
             lambda x, w: crossing.exponent(lines, "abs_m", x, w),
@@ -99,6 +104,14 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
             lambda x: d + x,
             known.gamma_nu,
             ["m2"],
+        ),
+        exponent(
+            "e_c",
+            lambda x, w: crossing.level(lines, "energy", x, power, w),
+            lambda x: x,
+            known.energy,
+            ["energy"],
+            {"nu": 0.5 * abs(ends[1] - ends[0])},
         ),
     ]
 

@@ -86,7 +86,8 @@ class Physics(NamedTuple):
 @dataclass(frozen=True)
 class Exact:
     """Exact or published answers; None where none is known. `binder` is U4 = 1 - <m^4> / (3 <m^2>^2) and
-    `xi_ratio` is xi_2nd / L, both at the critical point of the periodic hypercube."""
+    `xi_ratio` is xi_2nd / L, both at the critical point of the periodic hypercube; `energy` is that per site of the
+    infinite lattice at the critical point."""
 
     beta_c: Reference | None = None
     nu: Reference | None = None
@@ -98,6 +99,7 @@ class Exact:
     omega: Reference | None = None
     binder: Reference | None = None
     xi_ratio: Reference | None = None
+    energy: Reference | None = None
 
 
 def no_codes(values: NDArray[Any]) -> NDArray[Any]:

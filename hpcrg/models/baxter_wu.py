@@ -26,6 +26,7 @@ EXACT = Exact(
     beta_c=Reference(float(np.log1p(np.sqrt(2.0)) / 2), 0.0, SOURCE), nu=Reference(2 / 3, 0.0, SOURCE),
     eta=Reference(0.25, 0.0, SOURCE), gamma=Reference(7 / 6, 0.0, SOURCE), beta=Reference(1 / 12, 0.0, SOURCE),
     y_t=Reference(1.5, 0.0, SOURCE), y_h=Reference(1.875, 0.0, SOURCE),
+    energy=Reference(-float(np.sqrt(2.0)), 0.0, SOURCE),
 )  # fmt: skip
 
 

@@ -26,6 +26,10 @@ BETA_C = {
     "triangular": Reference(float(np.log(3.0) / 4), 0.0, HOUTAPPEL),
     "honeycomb": Reference(float(np.log(2.0 + np.sqrt(3.0)) / 2), 0.0, HOUTAPPEL),
 }
+ENERGY = {
+    "hypercubic": Reference(-math.sqrt(2.0), 0.0, ONSAGER), "triangular": Reference(-2.0, 0.0, HOUTAPPEL),
+    "honeycomb": Reference(-2.0 / math.sqrt(3.0), 0.0, HOUTAPPEL),
+}  # fmt: skip
 PLANE = {
     "nu": Reference(1.0, 0.0, ONSAGER), "eta": Reference(0.25, 0.0, ONSAGER), "gamma": Reference(1.75, 0.0, ONSAGER),
     "beta": Reference(0.125, 0.0, ONSAGER), "y_t": Reference(1.0, 0.0, ONSAGER), "y_h": Reference(1.875, 0.0, ONSAGER),
@@ -44,7 +48,7 @@ def exact(lattice: Lattice) -> Exact:
     """Exact and published answers; those of finite size only where boundaries are periodic."""
     if lattice.dimension == 2:
         torus = SQUARE if (lattice.kind, lattice.boundary) == ("hypercubic", "periodic") else {}
-        return Exact(beta_c=BETA_C[lattice.kind], **PLANE, **torus)
+        return Exact(beta_c=BETA_C[lattice.kind], energy=ENERGY[lattice.kind], **PLANE, **torus)
     return CUBIC if lattice.dimension == 3 else Exact()
 
 

@@ -42,7 +42,9 @@ def exact(lattice: Lattice, q: int) -> Exact:
         "nu": 1 / y_t, "eta": 4 - 2 * y_h, "gamma": (2 * y_h - 2) / y_t, "beta": (2 - y_h) / y_t,
         "y_t": y_t, "y_h": y_h,
     }  # fmt: skip
-    return Exact(beta_c=beta_c, **{k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()})
+    square = lattice.kind == "hypercubic"
+    energy = Reference(-1 - 1 / float(np.sqrt(q)), 0.0, BAXTER) if square else None
+    return Exact(beta_c=beta_c, energy=energy, **{k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()})
 
 
 @helper

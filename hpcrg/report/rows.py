@@ -20,6 +20,7 @@ MEANING = {
     "y_h": "magnetic eigenvalue exponent, d - beta/nu",
     "beta/nu": "exponent of the order parameter over nu",
     "gamma/nu": "exponent of the susceptibility over nu",
+    "e_c": "energy per site at the critical temperature",
 }
 """What the well-known quantities are; also the order in which they stand on the page."""
 

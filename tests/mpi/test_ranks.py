@@ -69,6 +69,28 @@ def test_equal_on_any_number_of_ranks(ranks, alone, tmp_path):
     assert_same(datasets(tmp_path / "bank.h5"), reference)
 
 
+def every_update(directory, ranks):
+    """The banks of an ensemble for every update, by name."""
+    script = [str(Path(__file__).with_name("every_update.py")), str(directory), str(ranks)]
+    run = [mpiexec(), "-n", str(ranks), sys.executable, "-m", "mpi4py", *script]
+    subprocess.run(run, check=True, env=environment(), timeout=1500)
+    return {path.name: datasets(path) for path in sorted(directory.glob("*.h5"))}
+
+
+@pytest.fixture(scope="module")
+def every_update_alone(tmp_path_factory):
+    return every_update(tmp_path_factory.mktemp("alone"), 1)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_every_update_is_equal_on_any_number_of_ranks(ranks, every_update_alone, tmp_path):
+    """Two chains of five walkers, or of words that cannot be divided: with three ranks one chain is shared."""
+    found = every_update(tmp_path, ranks)
+    assert found.keys() == every_update_alone.keys()
+    for name, bank in found.items():
+        assert_same(bank, every_update_alone[name])
+
+
 def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_path):
     campaign, _ = alone
     longer = tmp_path / "c.yaml"
