@@ -74,7 +74,7 @@ def _function(function: FunctionType, seen: dict[int, int]) -> Iterator[bytes]:
         yield f"again{seen[id(function)]}".encode()
         return
     seen[id(function)] = len(seen)
-    if function.__module__.split(".")[0] in LIBRARIES:
+    if (function.__module__ or "").split(".")[0] in LIBRARIES:  # text that was executed has no module
         yield f"{function.__module__}.{function.__qualname__}".encode()
         return
     code = function.__code__
