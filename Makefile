@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: env campaign test quick lint bench bench-quick bench-page clean
+.PHONY: env campaign test campaigns quick lint bench bench-quick bench-page clean
 
 env: $(STAMP)
 
@@ -25,10 +25,13 @@ campaign: env
 	snakemake --workflow-profile cluster/profiles/local --config campaign=$(CAMPAIGN)
 
 test: env
-	$(PYTEST) -m "not slurm"
+	$(PYTEST) -m "not slurm and not campaign"
+
+campaigns: env
+	pytest -m campaign tests/campaigns
 
 quick: env
-	$(PYTEST) -m "not slow and not slurm and not mpi and not ddp and not workflow"
+	$(PYTEST) -m "not slow and not slurm and not campaign and not mpi and not ddp and not workflow"
 
 lint: env
 	ruff check

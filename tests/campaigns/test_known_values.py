@@ -1,0 +1,42 @@
+"""The shipped campaigns, run in full through Snakemake, against exact and published values: `make campaigns`.
+
+They take an hour in all on two cores; what stands in results/ already is not run again. Every estimate with a reference
+must lie within three of its errors, and the error of the critical point within the bound of its row.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENERGY = 5e-4
+"""The largest error of an energy per site at the critical point."""
+BOUNDS = {
+    # campaign: largest relative error of T_c
+    "ising-square": 1e-4, "ising-triangular": 1e-4, "ising-honeycomb": 1e-4, "potts3": 2e-4, "potts4": 5e-4,
+    "blume-capel-tricritical": 5e-4, "baxter-wu": 5e-4, "ising-cubic": 5e-4, "xy-cubic": 5e-4, "heisenberg-cubic": 5e-4,
+}  # fmt: skip
+
+
+def estimates_of(campaign):
+    """Run a campaign to its end; its estimates."""
+    command = ["snakemake", "--workflow-profile", "cluster/profiles/local"]
+    command += ["--config", f"campaign=workflow/campaigns/{campaign}.yaml"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((ROOT / "results" / campaign / "estimates.json").read_text())
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("campaign", BOUNDS)
+def test_known_values(campaign):
+    found = {(e["method"], e["quantity"]): e for e in estimates_of(campaign)}
+    t_c, energy = found["fss/crossing", "T_c"], found["fss/crossing", "e_c"]
+    assert t_c["error"] < BOUNDS[campaign] * t_c["value"]
+    assert energy["error"] < ENERGY
+    pulls = {name: e["pull"] for name, e in found.items() if e["pull"] is not None}
+    assert ("fss/crossing", "T_c") in pulls
+    assert all(abs(pull) < 3 for pull in pulls.values()), pulls
