@@ -34,7 +34,7 @@ from hpcrg.specs import (
     TuneSpec,
 )
 from hpcrg.system import System
-from hpcrg.updates import check_round
+from hpcrg.updates import check_round, houdayer
 from hpcrg.validation import StrictLoader, explain
 
 __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load", "parse"]
@@ -106,6 +106,9 @@ class Campaign(Spec):
             if spec.chains < FewChains:
                 yield (f"ensembles.{group}.chains: {spec.chains} chains; errors over fewer than {FewChains} chains "
                        "are themselves uncertain by more than 25 %")  # fmt: skip
+            if any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
+                found = houdayer.advice(System(self.physics, self.lattice_of(spec.sizes[0])))
+                yield from [f"ensembles.{group}.updates: {found}"] if found else []
 
     def _ensemble(self, group: str, spec: EnsembleSpec, size: int, ladders: Mapping[str, Sequence[float]]) -> Ensemble:
         given = ladders.get(f"{group}-L{size}")

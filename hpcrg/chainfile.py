@@ -24,7 +24,8 @@ from hpcrg.errors import CorruptFile, expected
 class ChainState:
     """One rank's view of a chain after `round` rounds. `slot_of[copy, walker]` covers every walker, `block` (walkers as
     their layout holds them) and `rng` those of this rank; `attempted` and `accepted` [copy, slot] count exchanges by
-    lower slot since the last measurement; `couplings` are those of the chain."""
+    lower slot since the last measurement; `couplings` are those of the chain; `turns[copy, walker]` counts the ends of
+    the ladder that every walker has come to, since the first round (ladder.count_turns)."""
 
     round: int
     slot_of: NDArray[np.int64]
@@ -34,6 +35,7 @@ class ChainState:
     accepted: NDArray[np.int64]
     hashes: dict[int, int]
     couplings: NDArray[Any]
+    turns: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class ChainFile:
             "round": np.array(state.round), "slot_of": state.slot_of,
             "block": np.concatenate([p[0] for p in parts]), "rng": np.concatenate([p[1] for p in parts]),
             "attempted": state.attempted, "accepted": state.accepted, "couplings": state.couplings,
+            "turns": state.turns,
             "hashed_rounds": np.array(list(state.hashes), np.int64),
             "hashes": np.array(list(state.hashes.values()), np.uint64),
             "record": np.frombuffer(text.encode(), np.uint8),
@@ -94,7 +97,7 @@ class ChainFile:
         mine = slice(None) if all_ else slice(walkers.start, walkers.stop)
         state = ChainState(
             int(a["round"]), a["slot_of"], a["block"][mine].copy(), a["rng"][mine].copy(),
-            a["attempted"], a["accepted"], dict(contents.hashes), a["couplings"],
+            a["attempted"], a["accepted"], dict(contents.hashes), a["couplings"], a["turns"],
         )  # fmt: skip
         return state, contents.segments
 

@@ -1,4 +1,7 @@
-"""What is measured of every walker, and the configurations that chains start from."""
+"""What is measured of every walker, and the configurations that chains start from.
+
+A series is stored for every measurement, so what is a histogram or a function of series (energy histograms, specific
+heat, cumulants, helicity modulus) is made from them by the analysis and not stored again."""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from hpcrg.jit import helper, kernel, part
 from hpcrg.models.base import Physics
 from hpcrg.overlap import has_overlap, make_link_overlap, make_overlap, make_overlap_structure, pairs
 from hpcrg.rng import load, store
+from hpcrg.stiffness import axes, has_vortices, is_planar, make_stiffness, make_vortices
 from hpcrg.system import System
 
 U64 = np.uint64
@@ -25,7 +29,8 @@ U64 = np.uint64
 class Observable:
     """A series beyond energy and order parameter. `applies(system, copies)` says which systems have it; `make(system)`
     builds a part extra(block, neighbours, couplings, slot_of, out[row, component]) of the plain layout, with a row for
-    each walker; or, where it is taken `between_copies`, for each slot, with `components` for each pair of copies."""
+    each walker; or, where it is taken `between_copies`, for each slot, with `components` for each pair of copies;
+    `components` are for each of `per(system)` things, one unless said otherwise."""
 
     name: str
     long_name: str
@@ -33,6 +38,7 @@ class Observable:
     applies: Callable[[System, int], bool]
     make: Callable[[System], Any]
     between_copies: bool = False
+    per: Callable[[System], int] = lambda system: 1
 
 
 OBSERVABLES: tuple[Observable, ...] = (
@@ -42,13 +48,20 @@ OBSERVABLES: tuple[Observable, ...] = (
         "overlap_structure", "squared overlap at the smallest wave vectors per site squared", 1, has_overlap,
         make_overlap_structure, True,
     ),
+    Observable(
+        "stiffness", "sums over the bonds along each axis of cos and then of sin of the angle between spins", 2,
+        is_planar, make_stiffness, per=axes,
+    ),
+    Observable("vortices", "vortices of either sign per plaquette", 1, has_vortices, make_vortices),
 )  # fmt: skip
 
 
 def observables_of(system: System, copies: int) -> tuple[Observable, ...]:
     """The observables that are measured of a system beside energy, order parameter and structure factor."""
     found = (o for o in OBSERVABLES if o.applies(system, copies))
-    return tuple(replace(o, components=o.components * pairs(copies)) if o.between_copies else o for o in found)
+    return tuple(
+        replace(o, components=o.components * (pairs(copies) if o.between_copies else o.per(system))) for o in found
+    )
 
 
 def make_bulk(system: System) -> Any:

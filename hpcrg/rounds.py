@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.jit import helper, kernel, part
-from hpcrg.ladder import exchange_pairs
+from hpcrg.ladder import count_turns, exchange_pairs
 from hpcrg.layout import Layout
 from hpcrg.observables import Observable
 from hpcrg.system import System
@@ -84,8 +84,8 @@ def make_exchange(system: System, layout: Layout, name: str) -> Any:
 
 def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[..., None], tuple[str, ...]]:
     """rounds(block, betas, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info,
-    attempted, accepted): `count` rounds, the first being round `turn`, and the names of the columns of info[walker,
-    column]."""
+    attempted, accepted, turns): `count` rounds, the first being round `turn`, and the names of the columns of
+    info[walker, column]."""
     updates, series, name = make_updates(system, steps)
     name = f"{name}-{layout.name}"
     exchange = make_exchange(system, layout, f"{system.name}-{layout.name}")
@@ -94,17 +94,18 @@ def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[
 
     @kernel(
         f"void({layout.block}, uint64[:,::1], int32[:,::1], {layout.couplings}, float64[::1], int64[:,::1], "
-        f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1])", name
+        f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1], int64[:,::1])", name
     )  # fmt: skip
     def rounds(  # type: ignore[no-untyped-def]
         block, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted,
-        accepted
+        accepted, turns
     ):  # fmt: skip
         copies, slots = slot_of.shape
         betas = np.empty(copies * slots)
         for t in range(turn, turn + count):
             if exchanging:
                 exchange(block, neighbours, couplings, energy, key, t, ladder, slot_of, attempted, accepted)
+                count_turns(slot_of, turns)
             for copy in range(copies):
                 for j in range(slots):
                     betas[copy * slots + j] = ladder[j if by_slot else slot_of[copy, j]]

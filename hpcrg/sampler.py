@@ -79,7 +79,8 @@ def start_state(ensemble: Ensemble, chain: int, walkers: range) -> ChainState:
     rng = np.array([states(e.seed, Purpose.WALKER, length // 4, *words, first + r) for r in range(rows)])
     slot_of = np.tile(np.arange(e.slots), (e.copies, 1))
     zero = np.zeros((e.copies, e.slots), np.int64)
-    return ChainState(0, slot_of, e.layout.pack(np.array(spins)), rng, zero, zero.copy(), {}, disorder.couplings)
+    block = e.layout.pack(np.array(spins))
+    return ChainState(0, slot_of, block, rng, zero, zero.copy(), {}, disorder.couplings, zero.copy())
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Running:
         slot_of = s.slot_of if whole else s.slot_of.reshape(1, -1)[:, mine].copy()
         self.kernels.rounds[0](
             s.block, s.rng, *self.tables, self.ladder, slot_of, self.key, s.round + 1, count, e.exchange and whole,
-            self.energy, self.info, s.attempted, s.accepted,
+            self.energy, self.info, s.attempted, s.accepted, s.turns,
         )  # fmt: skip
         s.round += count
 
@@ -128,7 +129,7 @@ class Running:
         s, e = self.state, self.kernels.ensemble
         self.kernels.energies(s.block, *self.tables, self.energy)
         energies = self.comm.allgather(self.energy, e.walkers)
-        s.slot_of, tried, accepted = swap(self.key, s.round + 1, s.slot_of, energies, self.ladder)
+        s.slot_of, tried, accepted, s.turns = swap(self.key, s.round + 1, s.slot_of, energies, self.ladder, s.turns)
         s.attempted, s.accepted = s.attempted + tried, s.accepted + accepted
 
     def hash(self) -> int:

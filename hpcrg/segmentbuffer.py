@@ -33,7 +33,7 @@ class Buffer:
             {name: np.empty((n, rows, *c.rest), c.dtype) for name, c in table.items() if c.kind == kind}
             for kind, n in (("walker", walkers), ("slot", e.slots))
         )
-        self.slot_of = np.empty((rows, e.copies, e.slots), np.int64)
+        self.slot_of, self.turns = np.empty((2, rows, e.copies, e.slots), np.int64)
         self.attempted, self.accepted = np.empty((2, rows, e.copies, e.slots), np.uint16)
         self.spins = np.empty((walkers, self.capacity, *stored), stored_dtype(e.physics))
 
@@ -43,7 +43,7 @@ class Buffer:
         for store, found in ((self.series, done.values), (self.of_slots, done.of_slots)):
             for name, rows in store.items():
                 rows[:, i] = found[name].reshape(rows[:, i].shape)
-        self.slot_of[i] = done.slot_of
+        self.slot_of[i], self.turns[i] = done.slot_of, state.turns
         self.attempted[i], self.accepted[i] = state.attempted, state.accepted
         self.measured += 1
 
@@ -71,6 +71,8 @@ class Buffer:
         series = {k: _reorder(v, slots) for k, v in rows.items()}
         walker = np.broadcast_to(np.arange(e.slots, dtype=np.uint16)[None, :, None], slots.shape)
         series["walker"] = _reorder(walker, slots)
+        if e.exchange:
+            series["turns"] = _reorder(np.moveaxis(self.turns[:n], 0, -1).astype(np.uint32), slots)
         series["exchange_attempted"] = np.moveaxis(self.attempted[:n], 0, -1)
         series["exchange_accepted"] = np.moveaxis(self.accepted[:n], 0, -1)
         if e.copies == 1:

@@ -1,4 +1,5 @@
-"""A ladder with equal rejection between neighbours, found from fixed pilot chains before any ensemble exists.
+"""A ladder with equal rejection between neighbours, found from fixed pilot chains before any ensemble exists. Equal
+rejection is equal barrier and constant acceptance.
 
 Pilot chains run on a trial ladder; the ladder is then spaced evenly in the measured communication barrier
 (Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022)), a few times over. Pilots have a fixed
@@ -20,7 +21,7 @@ from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
 from hpcrg.files import write_atomically
-from hpcrg.ladder import barrier, tune
+from hpcrg.ladder import barrier, round_trip_rate, tune
 from hpcrg.progress import Report
 from hpcrg.rng import Purpose, key_of
 from hpcrg.sampler import Kernels, Running, start_state
@@ -45,6 +46,7 @@ def tune_ladder(campaign: Campaign, label: str, output: Path, report: Report) ->
     record = {
         "schema": SCHEMA, "ensemble": label, "betas": list(betas), "temperatures": [1 / b for b in betas],
         "rejection": rejection.tolist(), "barrier": float(barrier(rejection)),
+        "round_trip_rate": round_trip_rate(rejection),
     }  # fmt: skip
     write_atomically(output, json.dumps(record, indent=1).encode())
 

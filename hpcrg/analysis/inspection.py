@@ -10,22 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.analysis.autocorrelation import integrated_time
+from hpcrg.analysis.tempering import Tempering, exchange_acceptance, tempering
 from hpcrg.bank import Bank, open_bank
-from hpcrg.figures import Curve, Figure, FigureData, Table
-from hpcrg.ladder import barrier, round_trips
+from hpcrg.figures import Curve, Figure, FigureData, Note, Table
 
 FEWEST = 4
 """Measurements a chain without which no autocorrelation time can be told."""
+TEMPERING = "Tempering: round trips a round and ladder, beside those that the ladder allows"
+TEMPERING_COLUMNS = [
+    "ensemble", "slots", "barrier", "mean r", "r", "round trips", "measured", "allowed", "ratio", "advice",
+]  # fmt: skip
 
 
 def inspect_banks(paths: Sequence[Path]) -> FigureData:
     """Tables, one a bank, and figures of exchange acceptance and autocorrelation time over temperature."""
-    tables, acceptance_curves, tau_curves = [], [], []
+    tables, acceptance_curves, tau_curves, tempered, notes = [], [], [], [], []
     for path in paths:
         with open_bank(path) as bank:
             tau = np.array([slot_tau(bank, s) for s in range(bank.slots)])
-            acceptance = exchange_acceptance(bank)
+            acceptance, found = exchange_acceptance(bank), tempering(bank)
             tables.append(_table(bank, acceptance, tau))
+            tempered += [_row(bank.label, found)] if found else []
+            notes += [Note("warning", f"{bank.label}: {advice}") for advice in (found.advice() if found else ())]
             t = bank.temperatures
             told = np.isfinite(tau[:, 0])
             tau_curves.append(Curve(bank.label, t[told].tolist(), tau[told, 0].tolist()))
@@ -39,29 +45,18 @@ def inspect_banks(paths: Sequence[Path]) -> FigureData:
         figures.append(Figure("exchange", "Exchange acceptance of neighbouring temperatures", "temperature T (J/k_B)",
                               "accepted / attempted", acceptance_curves,
                               "Non-reversible even-odd exchange; low values are bottlenecks."))  # fmt: skip
-    return FigureData(figures, [], tables)
+    if tempered:
+        tables.append(Table(TEMPERING, TEMPERING_COLUMNS, tempered))
+    return FigureData(figures, notes, tables)
 
 
-def exchange_acceptance(bank: Bank) -> NDArray[np.float64]:
-    """Accepted over attempted exchanges of slot p and p + 1, over all chains, shape (slots - 1,)."""
-    tried, accepted = np.zeros(bank.slots), np.zeros(bank.slots)
-    for chain in range(bank.chains):
-        for slot in range(bank.slots):
-            tried[slot] += bank.series("exchange_attempted", chain, slot).sum()
-            accepted[slot] += bank.series("exchange_accepted", chain, slot).sum()
-    return accepted[:-1] / np.maximum(tried[:-1], 1)
-
-
-def trips(bank: Bank) -> int:
-    """Round trips of walkers from the coldest slot to the hottest and back, over all chains, in measured rounds: trips
-    that turn between two measurements go unseen."""
-    if bank.slots < 2:
-        return 0
-    total = 0
-    for chain in range(bank.chains):
-        walker_at = np.stack([bank.series("walker", chain, s) for s in range(bank.slots)], axis=1)
-        total += int(round_trips(walker_at.astype(np.int64)))
-    return total
+def _row(label: str, found: Tempering) -> list[str]:
+    seen = f" (seen every {found.unseen} rounds)" if found.unseen > 1 else ""
+    efficiency = f"{found.efficiency:.2f}" if math.isfinite(found.efficiency) else "-"
+    r = found.rejection
+    numbers = [f"{found.barrier:.2f}", f"{r.mean():.3f}", f"{r.min():.3f} to {r.max():.3f}", f"{found.trips}{seen}"]
+    advice = "; ".join(found.advice()) or "none"
+    return [label, str(len(r) + 1), *numbers, f"{found.measured:.3g}", f"{found.predicted:.3g}", efficiency, advice]
 
 
 def slot_tau(bank: Bank, slot: int) -> tuple[float, float]:
@@ -86,7 +81,4 @@ def _table(bank: Bank, acceptance: NDArray[np.float64], tau: NDArray[np.float64]
         rows.append([str(s), f"{temperature:.6g}", f"{bank.betas[s]:.8g}", exchange, *map(_told, tau[s])])
     title = (f"{bank.label}: {bank.model.name} {'x'.join(map(str, bank.lattice.shape))}, id {bank.id}, "
              f"{bank.chains} chains, {bank.draws} draws, {bank.measurements} measurements")  # fmt: skip
-    if bank.slots > 1:
-        seen = f"seen every {bank.measure} rounds" if bank.measure > 1 else "seen every round"
-        title += f"; {trips(bank)} round trips ({seen}), barrier {barrier(1 - acceptance):.2f}"
     return Table(title, ["slot", "T", "beta", "exchange", "tau energy", "tau order^2"], rows)

@@ -59,6 +59,9 @@ def columns(ensemble: Ensemble) -> dict[str, Column]:
             "u2", "ladder", long_name="accepted exchanges of slot and slot + 1 since the last measurement"
         ),
     }
+    if e.exchange:
+        about = "turns of the walker in the slot, coldest end first; round trips are (turns - 1) // 2"
+        table["turns"] = Column("u4", "ladder", long_name=about)
     for name in update_series(e):
         table[name] = Column("f8", long_name=f"{name.replace('_', ' ')} of the last update")
     for o in observables_of(e.system, e.copies):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hpcrg.errors import Unsupported, expected
 from hpcrg.layout import Layout
 from hpcrg.system import System
 from hpcrg.updates.base import Sweep, Update, UpdateType
 from hpcrg.updates.heatbath import HEAT_BATH
+from hpcrg.updates.houdayer import HOUDAYER
 from hpcrg.updates.metropolis import METROPOLIS
 from hpcrg.updates.multispin import MULTISPIN
 from hpcrg.updates.overrelaxation import OVERRELAXATION
@@ -19,10 +21,11 @@ from hpcrg.updates.wolff import WOLFF
 __all__ = ["UPDATES", "Sweep", "Update", "UpdateType", "check_round", "kernel_version", "layout_of"]
 
 UPDATES: dict[str, UpdateType] = {
-    u.name: u for u in (METROPOLIS, HEAT_BATH, OVERRELAXATION, WOLFF, SWENDSEN_WANG, PACKED_SWENDSEN_WANG, MULTISPIN)
+    u.name: u
+    for u in (METROPOLIS, HEAT_BATH, OVERRELAXATION, WOLFF, SWENDSEN_WANG, PACKED_SWENDSEN_WANG, MULTISPIN, HOUDAYER)
 }
-GENERATOR_VERSION = 2
-"""Rises when the random numbers, initial states, measurements or the exchange rule change."""
+GENERATOR_VERSION = 3
+"""Rises when the random numbers, initial states, measurements, stored series or the exchange rule change."""
 
 
 def kernel_version(system: System, updates: Sequence[str]) -> str:
@@ -32,7 +35,8 @@ def kernel_version(system: System, updates: Sequence[str]) -> str:
 
 
 def layout_of(system: System, updates: Sequence[str], slots: int, copies: int) -> Layout:
-    """The one layout that all updates of a round share. Raises Unsupported where they differ."""
+    """The one layout that all updates of a round share, divisible where it is for each of them. Raises Unsupported
+    where they differ."""
     found = {name: UPDATES[name].layout(system, slots, copies) for name in updates}
     first = found[updates[0]]
     for name, layout in found.items():
@@ -41,7 +45,7 @@ def layout_of(system: System, updates: Sequence[str], slots: int, copies: int) -
                 f"updates: expected updates that hold the walkers alike, found {updates[0]} ({first.name}) and "
                 f"{name} ({layout.name})"
             )
-    return first
+    return replace(first, divisible=all(layout.divisible for layout in found.values()))
 
 
 def check_round(system: System, updates: Sequence[str], slots: int, copies: int) -> None:

@@ -4,12 +4,14 @@ With q_i = a_i b_i, a cluster is a set of sites with q = -1 joined by bonds whos
 q = -1 is chosen and its whole cluster changes hands, which flips it in both copies (Houdayer, Eur. Phys. J. B 22, 479
 (2001)). A bond from the cluster to a site with q = +1 changes by opposite amounts in the two copies, so E_a + E_b is
 conserved exactly; q itself does not change, so the way back is as likely and the joint distribution at equal beta is
-left alone. The move is not ergodic by itself. It pays where sites with q = -1 do not percolate: in two dimensions, or
-cold (Zhu, Ochoa and Katzgraber, Phys. Rev. Lett. 115, 077201 (2015)).
+left alone. The move is not ergodic by itself. As an update it moves one cluster in every pair of walkers of equal beta,
+so it needs two copies, all walkers of a chain on one rank, and another update beside it. It pays where sites with
+q = -1 do not percolate: in two dimensions, or cold (Zhu, Ochoa and Katzgraber, Phys. Rev. Lett. 115, 077201 (2015)).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,10 @@ import numpy as np
 from hpcrg.errors import Unsupported, expected
 from hpcrg.interaction import make_near
 from hpcrg.jit import part
+from hpcrg.layout import Layout, plain
 from hpcrg.rng import choose, load, store
 from hpcrg.system import System
+from hpcrg.updates.base import Sweep, UpdateType, by_system
 
 U64 = np.uint64
 
@@ -65,3 +69,48 @@ def make(system: System) -> Any:
         return np.int64(found)
 
     return houdayer
+
+
+def check_copies(system: System, slots: int, copies: int) -> None:
+    """Raises Unsupported for a system without such moves, or for another number of copies than two."""
+    check(system)
+    if copies != 2:
+        raise Unsupported(expected("houdayer", "two copies of every chain (copies: 2)", copies))
+
+
+def advice(system: System) -> str | None:
+    """What weakens the move though it stays exact, or None: above two dimensions sites with q = -1 percolate except
+    where it is cold, and the move then does little more than change the names of the copies."""
+    if system.lattice.dimension <= 2:
+        return None
+    return (f"houdayer: clusters span the lattice in d = {system.lattice.dimension} except where it is cold, and then "
+            "only change the names of the two copies; see the series houdayer_fraction")  # fmt: skip
+
+
+def make_sweep(system: System, slots: int, copies: int) -> Sweep:
+    """One move for every walker of the first copy and the walker of equal beta of the second, with random numbers of
+    the first. Leaves the fraction of sites that changed hands, of both."""
+    move = make(system)
+
+    @part(f"houdayer.sweep.{system.name}")
+    def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
+        first = block.shape[0] // 2
+        for w in range(first):
+            for v in range(first, block.shape[0]):
+                if betas[v] == betas[w]:
+                    moved = move(block[w], block[v], neighbours, couplings, rng[w])
+                    info[w, 0] = info[v, 0] = moved / block.shape[1]
+                    break
+
+    return sweep
+
+
+def layout(system: System, slots: int, copies: int) -> Layout:
+    """Plain, with all walkers of a chain on one rank, since copies meet."""
+    return replace(plain(system), divisible=False)
+
+
+HOUDAYER = UpdateType(
+    "houdayer", 1, check_copies, make_sweep, by_system(lambda system: ("houdayer_fraction",)), layout,
+    lambda system: False,
+)  # fmt: skip

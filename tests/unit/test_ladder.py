@@ -27,7 +27,7 @@ def one_copy(key, turn, slot_of, energy, betas):
 def test_copies_exchange_apart_and_not_alike():
     """Every copy takes part by itself: labels stay within it, and equal energies need not be exchanged alike."""
     slot_of, energy = np.tile(np.arange(4), (64, 1)), np.tile([-3.0, 0.0, -2.0, 1.0], 64)
-    after, tried, accepted = ladder.swap(KEY, 2, slot_of, energy, BETAS)
+    after, tried, accepted, _ = ladder.swap(KEY, 2, slot_of, energy, BETAS)
     assert np.array_equal(np.sort(after, axis=1), slot_of)
     assert np.array_equal(tried, np.tile([1, 0, 1, 0], (64, 1)))
     assert 0 < accepted[:, 0].mean() <= 1
@@ -36,8 +36,8 @@ def test_copies_exchange_apart_and_not_alike():
 
 def swap_by_slot_energies(key, turn, slot_of, energy, betas):
     """Twin: takes the energies by walker for energies by slot, as if walkers had never moved."""
-    after, attempted, accepted = one_copy(key, turn, np.arange(len(betas)), energy, betas)
-    return after[slot_of], attempted, accepted
+    after, attempted, accepted, _ = one_copy(key, turn, np.arange(len(betas)), energy, betas)
+    return after[slot_of], attempted, accepted, None
 
 
 def swap_too_often(key, turn, slot_of, energy, betas):
@@ -77,7 +77,7 @@ def test_a_broken_exchange_is_refused(broken):
 def test_pairs_alternate_and_are_reported():
     energy = np.array([-4.0, -8.0, -2.0, -1.0, 0.0])
     betas = np.array([1.0, 0.9, 0.8, 0.7, 0.6])
-    after, attempted, accepted = one_copy(KEY, 0, np.arange(5), energy, betas)
+    after, attempted, accepted, _ = one_copy(KEY, 0, np.arange(5), energy, betas)
     assert attempted.tolist() == [1, 0, 1, 0, 0]
     assert accepted[0] == 1  # the colder of the two had the higher energy
     assert after[0] == 1
@@ -102,11 +102,13 @@ def test_walkers_and_slots_must_be_equally_many():
 @pytest.mark.parametrize("slots", [2, 3, 4, 7])
 def test_walkers_travel_ballistically_where_every_exchange_is_accepted(slots):
     """One round trip of every walker in 2 S rounds: S trips altogether."""
-    slot_of, rows, periods = np.arange(slots), [], 50
+    slot_of, rows, periods, turns = np.arange(slots)[None], [], 50, None
     for turn in range(2 * slots * periods):
-        slot_of = one_copy(KEY, turn, slot_of, np.zeros(slots), np.linspace(1, 0.5, slots))[0]
-        rows.append(np.argsort(slot_of))
+        slot_of, _, _, turns = ladder.swap(KEY, turn, slot_of, np.zeros(slots), np.linspace(1, 0.5, slots), turns)
+        rows.append(np.argsort(slot_of[0]))
     assert abs(ladder.round_trips(np.array(rows)) - slots * periods) <= slots
+    assert ladder.trips_of(turns).sum() == ladder.round_trips(np.array(rows))
+    assert ladder.round_trip_rate(np.zeros(slots - 1)) == 0.5  # a round, of all walkers together
 
 
 def test_a_round_trip_is_cold_to_hot_to_cold():
