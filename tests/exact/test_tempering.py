@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import hpcrg.rounds
 import hpcrg.sampler
 from hpcrg.bank import open_bank
 from hpcrg.comm import Alone
+from hpcrg.jit import part
+from hpcrg.ladder import exchange_pairs
 from hpcrg.models import kaufman
 
 BETAS = (0.48, 0.42, 0.36)
@@ -37,11 +40,16 @@ def test_every_slot_has_the_exact_energy(least_p):
     assert least_p() > FALSE_ALARM
 
 
-def test_an_exchange_of_the_wrong_energies_is_seen(least_p, monkeypatch):
-    right = hpcrg.sampler.swap
+def test_an_exchange_of_the_wrong_energies_is_seen(least_p, monkeypatch, tmp_path):
+    """Twin: every walker is given the energy of the next. Compiled into a cache of its own."""
 
-    def wrong(key, turn, slot_of, energy, betas):
-        return right(key, turn, slot_of, np.roll(energy, 1), betas)
+    @part("test.wrong_energies")
+    def wrong(key, turn, energy, betas, slot_of, by_slot, attempted, accepted):
+        rolled = np.empty_like(energy)
+        for k in range(energy.size):
+            rolled[k] = energy[(k + 1) % energy.size]
+        exchange_pairs(key, turn, rolled, betas, slot_of, by_slot, attempted, accepted)
 
-    monkeypatch.setattr(hpcrg.sampler, "swap", wrong)
+    monkeypatch.setenv("HPCRG_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(hpcrg.rounds, "exchange_pairs", wrong)
     assert least_p() < FALSE_ALARM
