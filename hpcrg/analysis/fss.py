@@ -1,8 +1,8 @@
 """Finite-size scaling of one group of banks: critical point and exponents with errors, blind.
 
 Methods: `fss/crossing` (crossing.py on reweighted curves) and `fss/collapse` (collapse.py on the measured
-points), both on U4 and xi_2nd/L. The statistical error is the jackknife over blocks of chains. Systematic
-parts, all fixed beforehand:
+points), both on U4 and xi_2nd/L; for planar spins in two dimensions `fss/helicity` alone (kosterlitz_thouless.py).
+The statistical error is the jackknife over blocks of chains. Systematic parts, all fixed beforehand:
 
 * size: corrections to scaling of unknown amplitude (corrections.py), and the excess of the change when the
   smallest size is left out
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.analysis import fss_collapse, fss_figures
+from hpcrg.analysis import fss_collapse, fss_figures, kosterlitz_thouless, kosterlitz_thouless_figures
 from hpcrg.analysis.equilibration import equilibrium, unchecked
 from hpcrg.analysis.fss_crossing import NAMES, References, by_crossing
 from hpcrg.analysis.graph import Compute
@@ -57,7 +57,27 @@ def run(
     sums = sorted((reduce_bank(p, spec.blocks, length, compute) for p in paths), key=lambda s: s.size)
     _belong_together(sums)
     notes = [equilibrium(sums) if spec.check_equilibration else unchecked()]
-    return analyse(sums, references(paths[0]), name, notes)
+    known = references(paths[0])
+    if not all(kosterlitz_thouless.applies(path) for path in paths):
+        return analyse(sums, known, name, notes)
+    data = kosterlitz_thouless.reduce_all(paths, spec.blocks, length, compute)
+    return by_helicity(data, known.t_c, name, notes)
+
+
+def by_helicity(
+    data: Sequence[kosterlitz_thouless.Helicity], known: Reference | None, name: str, notes: Sequence[Note] = ()
+) -> tuple[list[Estimate], FigureData]:
+    """Planar spins in two dimensions, where no other method of this page applies."""
+    solutions: list[kosterlitz_thouless.Solution] = []
+
+    def estimate() -> list[Estimate]:
+        found, best = kosterlitz_thouless.by_helicity(data, known)
+        solutions.append(best)
+        return [found]
+
+    found, more = _attempt(kosterlitz_thouless.METHOD, estimate)
+    best = solutions[0] if solutions else None
+    return found, kosterlitz_thouless_figures.build(name, data, best, known, [*notes, *more], found)
 
 
 def analyse(
