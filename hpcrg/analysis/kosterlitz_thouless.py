@@ -8,8 +8,8 @@ periodic square of size L it is still above 1 by a logarithm,
 T_c and C are those that fit all sizes best; Y_L(T) between the temperatures of a ladder is a polynomial. The
 statistical error is the jackknife over blocks of chains. Systematic parts: `size`, the excess of the change when the
 smallest size is left out, and `ansatz`, half the change with the next term of the flow, C + ln(C/2 + ln L) in place of
-C (Hsieh, Kao and Sandvik, J. Stat. Mech. (2013) P09001). Methods that look for powers of L have no place here: the correlation
-length has an essential singularity, and all temperatures below T_c are critical.
+C (Hsieh, Kao and Sandvik, J. Stat. Mech. (2013) P09001). Methods that look for powers of L have no place here: the
+correlation length has an essential singularity, and all temperatures below T_c are critical.
 """
 
 from __future__ import annotations
