@@ -3,19 +3,20 @@
 At the transition pi Y / (2 T) jumps from 1 to 0 (Nelson and Kosterlitz, Phys. Rev. Lett. 39, 1201 (1977)), and on a
 periodic square of size L it is still above 1 by a logarithm,
 
-    pi Y_L / (2 T) = 1 + 1 / (2 ln L + C)                          (Weber and Minnhagen, Phys. Rev. B 37, 5986 (1988)).
+    pi Y_L / (2 T) = 1 + 1 / (2 ln L + C + ln(ln L + C/2)),
 
-T_c and C are those that fit all sizes best; Y_L(T) between the temperatures of a ladder is a polynomial. The
-statistical error is the jackknife over blocks of chains. Systematic parts: `size`, the excess of the change when the
-smallest size is left out, and `ansatz`, half the change with the next term of the flow, C + ln(C/2 + ln L) in place of
-C (Hsieh, Kao and Sandvik, J. Stat. Mech. (2013) P09001). Methods that look for powers of L have no place here: the
-correlation length has an essential singularity, and all temperatures below T_c are critical.
+Weber and Minnhagen, Phys. Rev. B 37, 5986 (1988), with the next term of the flow (Hsieh, Kao and Sandvik, J. Stat.
+Mech. (2013) P09001). T_c and C are those that fit all sizes best; Y_L(T) between the temperatures of a ladder is a
+polynomial. The statistical error is the jackknife over blocks of chains. Systematic parts: `size`, the excess of the
+change when the smallest size is left out, and `ansatz`, half the change without that next term. Methods that look for
+powers of L have no place here: the correlation length has an essential singularity, and all temperatures below T_c are
+critical.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +32,11 @@ from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Estimate, Reference, Replicas, jackknife_error
 
 Array = NDArray[np.float64]
-Form = Callable[[Array, float], Array]
+Form = Callable[[Array, Array], Array]
 METHOD = "fss/helicity"
 DEGREE = 3
+TINY = 1e-6
+STRIDE = np.array([0.01, 0.5])
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,12 @@ def reduce_helicity(path: Path, blocks: int, chunk: int, compute: Compute) -> He
     return Helicity(*head, np.vstack([table.mean(axis=0), leave_one_out(table)]))
 
 
-def constant_form(log_size: Array, c: float) -> Array:
-    """pi Y / (2 T) at the transition."""
+def constant_form(log_size: Array, c: Array) -> Array:
+    """pi Y / (2 T) at the transition, Weber and Minnhagen."""
     return np.asarray(1.0 + 1.0 / (2.0 * log_size + c))
 
 
-def next_form(log_size: Array, c: float) -> Array:
+def next_form(log_size: Array, c: Array) -> Array:
     """The same with the next term of the flow."""
     inner = np.maximum(0.5 * c + log_size, 1e-3)
     return np.asarray(1.0 + 1.0 / (2.0 * log_size + c + np.log(inner)))
@@ -136,33 +139,59 @@ def solve(data: Sequence[Helicity], form: Form) -> tuple[Solution, Replicas]:
     temperatures that all sizes share."""
     low, high = max(h.temperatures.min() for h in data), min(h.temperatures.max() for h in data)
     coefficients, covariance = polynomials(data)
-    log_size, middle = np.log([h.size for h in data]), centre(data)
+    table, middle = jackknife_table(coefficients), centre(data)
+    problem = Problem(table, np.log([h.size for h in data]), middle, form, np.ones(len(data)))
+    first = optimize.least_squares(lambda p: problem.residuals(p[None], table[:1])[0], (0.5 * (low + high), 2.0)).x
+    powers = [(float(np.clip(first[0], low, high)) - middle) ** np.arange(len(v)) for v in covariance]
+    error = np.sqrt([p @ v @ p for p, v in zip(powers, covariance, strict=True)])
+    problem = replace(problem, error=error)
+    found = problem.descend(np.tile(first, (len(table), 1)))
+    if not (low < found[:, 0].min() and found[:, 0].max() < high):
+        wanted = f"pi Y / (2 T) to fall through the universal jump between {low:.4g} and {high:.4g}"
+        raise InputError(expected(METHOD, wanted, f"T = {found[0, 0]:.4g}"))
+    chi2 = float((problem.residuals(found[:1], table[:1]) ** 2).sum())
+    ends = np.cumsum([1, *(len(h.rows) - 1 for h in data)])
+    replicas = {h.id: found[i:j, 0] for h, i, j in zip(data, ends[:-1], ends[1:], strict=True)}
+    return Solution(float(found[0, 0]), float(found[0, 1]), chi2, len(data) - 2), replicas
 
-    def fit(rows: Sequence[Array], start: tuple[float, float]) -> Solution:
-        width = max(len(c) for c in rows)
-        table = np.array([np.pad(c, (0, width - len(c))) for c in rows])
-        at = [np.vander([start[0] - middle], len(c), increasing=True)[0] for c in rows]
-        error = np.sqrt([a @ v @ a for a, v in zip(at, covariance, strict=True)])
 
-        def residuals(p: Array) -> Array:
-            x = table @ (p[0] - middle) ** np.arange(width)
-            return np.asarray((x - form(log_size, p[1])) / error)
+def jackknife_table(coefficients: Sequence[Array]) -> Array:
+    """[row, size, power]: row 0 everything, then without each block of each size in turn."""
+    width = max(c.shape[1] for c in coefficients)
+    padded = [np.pad(c, ((0, 0), (0, width - c.shape[1]))) for c in coefficients]
+    table = np.tile(np.stack([c[0] for c in padded]), (1 + sum(len(c) - 1 for c in padded), 1, 1))
+    first = 1
+    for k, c in enumerate(padded):
+        table[first : first + len(c) - 1, k] = c[1:]
+        first += len(c) - 1
+    return table
 
-        best = optimize.least_squares(residuals, start, x_scale=(0.01, 1.0), xtol=1e-12, ftol=1e-12)
-        return Solution(float(best.x[0]), float(best.x[1]), float(2 * best.cost), len(rows) - 2)
 
-    whole = [c[0] for c in coefficients]
-    first = fit(whole, (0.5 * (low + high), 2.0))
-    best = fit(whole, (min(max(first.t_c, low), high), first.constant))
-    if not low < best.t_c < high:
-        wanted = f"pi Y / (2 T) to fall through 1 + 1/(2 ln L + C) between {low:.4g} and {high:.4g}"
-        raise InputError(expected(METHOD, wanted, f"T = {best.t_c:.4g}"))
-    start = best.t_c, best.constant
-    replicas: dict[str, Array] = {}
-    for k, h in enumerate(data):
-        without = [[*whole[:k], row, *whole[k + 1 :]] for row in coefficients[k][1:]]
-        replicas[h.id] = np.array([fit(rows, start).t_c for rows in without])
-    return best, replicas
+@dataclass(frozen=True)
+class Problem:
+    """The least squares of all rows of a `jackknife_table` at once; `error` [size] weighs, parameters are [row, (T,
+    C)]."""
+
+    table: Array
+    log_size: Array
+    middle: float
+    form: Form
+    error: Array
+
+    def residuals(self, p: Array, table: Array) -> Array:
+        """In standard errors [row, size]."""
+        powers = (p[:, :1] - self.middle) ** np.arange(table.shape[2])
+        x = np.einsum("rsp,rp->rs", table, powers)
+        return np.asarray((x - self.form(self.log_size, p[:, 1:])) / self.error)
+
+    def descend(self, p: Array, steps: int = 30) -> Array:
+        """Gauss-Newton steps of every row, none longer than STRIDE."""
+        for _ in range(steps):
+            r = self.residuals(p, self.table)
+            slope = np.stack([(self.residuals(p + d, self.table) - r) / TINY for d in TINY * np.eye(2)], axis=2)
+            step = np.einsum("rks,rs->rk", np.linalg.pinv(slope), r)
+            p = p - np.clip(step, -STRIDE, STRIDE)
+        return p
 
 
 def by_helicity(data: Sequence[Helicity], known: Reference | None) -> tuple[Estimate, Solution]:
@@ -170,14 +199,20 @@ def by_helicity(data: Sequence[Helicity], known: Reference | None) -> tuple[Esti
     does not fall far enough."""
     if len(data) < 2:
         raise InputError(expected(f"{METHOD}: banks", "at least two sizes", [h.size for h in data]))
-    best, replicas = solve(data, constant_form)
-    other, _ = solve(data, next_form)
+    best, replicas = solve(data, next_form)
+    other, _ = solve(data, constant_form)
     parts = {"ansatz": 0.5 * abs(other.t_c - best.t_c)}
     if len(data) > 2:
-        fewer, without = solve(data[1:], constant_form)
+        fewer, without = solve(data[1:], next_form)
         full: Replicas = {data[0].id: np.full(len(replicas[data[0].id]), fewer.t_c), **without}
         parts["size"] = excess((best.t_c, replicas), (fewer.t_c, full), parts["ansatz"])
-    settings = {"C": best.constant, "chi2": best.chi2, "freedom": best.freedom, "degree": DEGREE}
+    settings: dict[str, float] = {
+        "without the next term": other.t_c,
+        "C": best.constant,
+        "chi2": best.chi2,
+        "freedom": best.freedom,
+        "degree": DEGREE,
+    }
     ids, sizes = tuple(h.id for h in data), tuple(h.size for h in data)
     estimate = Estimate("T_c", METHOD, data[0].model_name, sizes, best.t_c, replicas, parts, ids, known, settings)
     return estimate, best

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hpcrg.analysis.kosterlitz_thouless import Helicity, Solution, centre, constant_form, polynomials
+from hpcrg.analysis.kosterlitz_thouless import Helicity, Solution, centre, next_form, polynomials
 from hpcrg.estimate import Estimate, Reference, format_error
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
 
@@ -48,12 +48,13 @@ def _jump(name: str, data: Sequence[Helicity], best: Solution) -> Figure:
     error = [float(np.sqrt(p @ v @ p)) for p, v in zip(powers, covariance, strict=True)]
     sizes = [float(h.size) for h in data]
     fine = np.geomspace(sizes[0], 4 * sizes[-1], 60)
-    fit = constant_form(np.log(fine), best.constant)
+    fit = next_form(np.log(fine), np.array(best.constant))
     curves = [Curve("measured", sizes, x, error, "points"), Curve("fit", fine.tolist(), fit.tolist(), None, "line")]
     return Figure(
         f"{name}-jump", f"The jump at T = {best.t_c:.5g}", "L", "pi Y / (2 T)", curves,
-        f"1 + 1/(2 ln L + C) with C = {best.constant:.3g}; chi^2 = {best.chi2:.1f} on {best.freedom} degrees of "
-        "freedom. The limit 1 is reached logarithmically.", xscale="log", reference=Mark("universal jump", y=1.0),
+        f"1 + 1/(2 ln L + C + ln(ln L + C/2)) with C = {best.constant:.3g}; chi^2 = {best.chi2:.1f} on "
+        f"{best.freedom} degrees of freedom. The limit 1 is reached logarithmically.",
+        xscale="log", reference=Mark("universal jump", y=1.0),
     )  # fmt: skip
 
 
