@@ -74,7 +74,7 @@ class Tempering:
         worst, t = int(np.argmax(self.rejection)), self.temperatures
         place = f"between T = {t[worst]:.5g} and {t[worst + 1]:.5g} ({1 - self.rejection[worst]:.2f} accepted)"
         if self.unevenness > UNEVEN and float(np.ptp(self.rejection)) > APART:
-            yield f"uneven ladder, worst {place}: tune it again (ladder: tune)"
+            yield f"uneven ladder, worst {place}: let `ladder: tune` space it"
         if float(self.rejection.mean()) > REJECTING:
             wanted = max(math.ceil(2 * self.barrier) + 1, len(t) + 1)
             yield f"few exchanges accepted: about {wanted} temperatures (twice the barrier) instead of {len(t)}"
