@@ -6,20 +6,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from hpcrg import fits
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model, make_model
-from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
+from hpcrg.producing import Series
+from hpcrg.series_specs import (
+    SPECS,
+    DimersSpec,
+    FlatHistogramSpec,
+    PercolationSpec,
+    PopulationSpec,
+    ProbabilityChangingSpec,
+    SeriesSpec,
+)
 from hpcrg.specs import (
     EnsembleSpec,
     FlowSpec,
@@ -41,8 +50,6 @@ __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load",
 
 FewChains = 8
 """Below this many chains an error bar over chains is itself known to 25 % only; a warning says so."""
-FEWEST_SPLIT = 3
-"""Chains that training, validation and test need."""
 
 
 class Campaign(Spec):
@@ -50,13 +57,18 @@ class Campaign(Spec):
 
     name: Name
     seed: int = Field(ge=0, lt=2**63)
-    model: ModelSpec
+    model: ModelSpec | None = None
     lattice: LatticeSpec = LatticeSpec()
     resources: Resources = Resources()
-    ensembles_: dict[Name, EnsembleSpec] = Field(alias="ensembles", min_length=1)
+    ensembles_: dict[Name, EnsembleSpec] = Field({}, alias="ensembles")
     scale: dict[Name, ScaleSpec] = Field({})
     flow: dict[Name, FlowSpec] = Field({})
     train: dict[Name, TrainSpec] = Field({})
+    percolation: dict[Name, PercolationSpec] = Field({})
+    dimers: dict[Name, DimersSpec] = Field({})
+    flat_histogram: dict[Name, FlatHistogramSpec] = Field({})
+    population: dict[Name, PopulationSpec] = Field({})
+    probability_changing: dict[Name, ProbabilityChangingSpec] = Field({})
     report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
@@ -68,8 +80,50 @@ class Campaign(Spec):
 
     @cached_property
     def physics(self) -> Model:
-        """The model itself."""
+        """The model itself. Raises InputError where the campaign names none."""
+        if self.model is None:
+            raise InputError(expected("model", "a model", None))
         return make_model(self.model.model_dump())
+
+    @property
+    def subject(self) -> str:
+        """What the campaign is about, in a word or two: its model, or the methods that need none."""
+        if self.model is not None:
+            return self.physics.name
+        return ", ".join(method for method in SPECS if getattr(self, method))
+
+    @property
+    def series_specs(self) -> dict[str, SeriesSpec]:
+        """Everything that asks for series, by name, whatever its method."""
+        return {name: spec for method in SPECS for name, spec in getattr(self, method).items()}
+
+    def method_of(self, name: str) -> str:
+        """The key under which a name asks for series."""
+        return next(method for method in SPECS if name in getattr(self, method))
+
+    def series(self) -> list[Series]:
+        """Every series asked for, name by name and size by size."""
+        return [
+            Series(name, size, spec.producer(self._system(spec, size), self.lattice_of(size)), self.seed, spec.chains)
+            for name, spec in self.series_specs.items()
+            for size in spec.sizes
+        ]
+
+    def series_of(self, name: str) -> list[Series]:
+        """The series of one name, smallest first. Raises InputError for an unknown name."""
+        if name not in self.series_specs:
+            raise InputError(expected("series", _one_of(self.series_specs), name, self.series_specs))
+        return sorted((s for s in self.series() if s.group == name), key=lambda s: s.size)
+
+    def one_series(self, label: str) -> Series:
+        """One series by its label, such as site-L32. Raises InputError for an unknown label."""
+        found = {s.label: s for s in self.series()}
+        if label not in found:
+            raise InputError(expected("series", _one_of(found), label, found))
+        return found[label]
+
+    def _system(self, spec: SeriesSpec, size: int) -> System | None:
+        return System(self.physics, self.lattice_of(size)) if spec.needs_model else None
 
     def lattice_of(self, size: int) -> Lattice:
         """The lattice of one linear size."""
@@ -117,7 +171,7 @@ class Campaign(Spec):
         else:
             betas = _tuned(f"{group}-L{size}", f"ensembles.{group}.ladder", spec, given)
         return Ensemble(
-            group=group, size=size, model=self.model.model_dump(),
+            group=group, size=size, model=self.model.model_dump() if self.model else {},
             lattice=self.lattice.model_dump(), betas=betas,
             updates=tuple(UpdateCall(u.type, u.repeat) for u in spec.updates),
             exchange=spec.ladder.slots > 1 if spec.exchange is None else spec.exchange, seed=self.seed,
@@ -126,8 +180,17 @@ class Campaign(Spec):
         )  # fmt: skip
 
     def _problems(self) -> Iterator[str]:
+        if not self.ensembles_ and not self.series_specs:
+            keys = ", ".join(["ensembles", *SPECS])
+            yield f"ensembles: expected something to sample under at least one of {keys}, found none"
+        wants = [f"ensembles.{g}" for g in self.ensembles_]
+        wants += [f"{self.method_of(n)}.{n}" for n, spec in self.series_specs.items() if spec.needs_model]
+        if wants and self.model is None:
+            yield f"model: expected a model for {wants[0]}, found none"
+            return
         groups = list(self._group_problems())
         yield from groups or self._twins()
+        yield from self._series_problems()
         for verb, specs in (("scale", self.scale), ("flow", self.flow), ("train", self.train)):
             for name, part in specs.items():
                 if part.ensemble not in self.ensembles_:
@@ -135,13 +198,33 @@ class Campaign(Spec):
                     yield expected(f"{verb}.{name}.ensemble", wanted, part.ensemble, self.ensembles_)
         for name, scale in self.scale.items():
             if scale.ensemble in self.ensembles_:
-                yield from _scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
+                yield from fits.scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
         for name, flow in self.flow.items():
             if flow.ensemble in self.ensembles_:
-                yield from self._flow_problems(f"flow.{name}", flow, self.ensembles_[flow.ensemble])
+                yield from fits.flow_problems(
+                    f"flow.{name}", flow, self.ensembles_[flow.ensemble], self.physics, self.lattice.dimension
+                )
         for name, train in self.train.items():
             if train.ensemble in self.ensembles_:
-                yield from _train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+                yield from fits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+
+    def _series_problems(self) -> Iterator[str]:
+        seen: dict[str, str] = dict.fromkeys(self.ensembles_, "ensembles")
+        made: dict[str, str] = {}
+        for method in SPECS:
+            for name, spec in getattr(self, method).items():
+                where = f"{method}.{name}"
+                if seen.setdefault(name, method) != method:
+                    yield f"{where}: expected a name of its own, found that of {seen[name]}.{name}"
+                try:
+                    for size in spec.sizes:
+                        producer = spec.producer(self._system(spec, size), self.lattice_of(size))
+                        identifier = Series(name, size, producer, self.seed, spec.chains).id
+                        twin = made.setdefault(identifier, name)
+                        if twin != name:
+                            yield f"{where}: expected a series that no other name has, found {size} as in {twin}"
+                except InputError as error:
+                    yield f"{where}: {error}"
 
     def _group_problems(self) -> Iterator[str]:
         for group, spec in self.ensembles_.items():
@@ -168,28 +251,10 @@ class Campaign(Spec):
                 yield (f"ensembles.{e.group}: expected an ensemble that no other group has, found {e.label} the same "
                        f"as {other.label}; use {other.group} for both")  # fmt: skip
 
-    def _flow_problems(self, where: str, flow: FlowSpec, spec: EnsembleSpec) -> Iterator[str]:
-        if spec.ladder.slots != 1:
-            yield f"{where}.ensemble: expected an ensemble at one temperature, found {spec.ladder.slots}"
-            return
-        yield from _block_problems(where, flow, spec.draws, "draws", spec.chains)
-        block = flow.factor**flow.levels
-        unfit = [size for size in spec.sizes if size % block or size == block]
-        for size in unfit:
-            yield (f"{where}.levels: expected sizes that {flow.factor}^{flow.levels} = {block} divides and that leave "
-                   f"more than one site, found ensembles.{flow.ensemble}.sizes {size}")  # fmt: skip
-        if not unfit:
-            yield from self._operator_problems(where, flow, spec.sizes)
 
-    def _operator_problems(self, where: str, flow: FlowSpec, sizes: Sequence[int]) -> Iterator[str]:
-        for kind, registry, names in (("even", EVEN, flow.even), ("odd", ODD, flow.odd)):
-            try:
-                sums_for(self.physics)
-                table = make_table(registry, names, self.lattice.dimension)
-                for size, level in product(sizes, range(flow.levels + 1)):
-                    require_distinct(table, (size // flow.factor**level,) * self.lattice.dimension)
-            except InputError as error:
-                yield f"{where}.{kind}: {error}"
+def _one_of(names: Iterable[str]) -> str:
+    """`one of a, b`, or that there is none."""
+    return f"one of {', '.join(names)}" if names else "no name, since the campaign asks for no series"
 
 
 def _tuned(label: str, where: str, spec: EnsembleSpec, betas: Sequence[float]) -> tuple[float, ...]:
@@ -199,42 +264,6 @@ def _tuned(label: str, where: str, spec: EnsembleSpec, betas: Sequence[float]) -
         wanted = f"{spec.ladder.slots} betas, as {where}.tune.slots says"
         raise InputError(expected(label, wanted, len(betas)))
     return tuple(betas)
-
-
-def _block_problems(
-    where: str, part: ScaleSpec | FlowSpec | TrainSpec, length: int, what: str, chains: int
-) -> Iterator[str]:
-    if part.blocks > length:
-        wanted = f"1 to {length} (the {what} of a chain of {part.ensemble})"
-        yield expected(f"{where}.blocks", wanted, part.blocks)
-    if chains * part.blocks < 2:
-        wanted = f"at least 2 jackknife blocks over the chains of {part.ensemble} that it uses"
-        yield expected(f"{where}.blocks", wanted, chains * part.blocks)
-
-
-def _size_problems(where: str, part: ScaleSpec | TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
-    if len(spec.sizes) < 2:
-        yield (f"{where}.ensemble: expected an ensemble of at least 2 sizes, "
-               f"found ensembles.{part.ensemble}.sizes {spec.sizes[0]}")  # fmt: skip
-
-
-def _scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec) -> Iterator[str]:
-    yield from _size_problems(where, scale, spec)
-    if spec.ladder.slots < 2:
-        yield f"{where}.ensemble: expected an ensemble at 2 or more temperatures, found {spec.ladder.slots}"
-    yield from _block_problems(where, scale, spec.measurements, "measurements", spec.chains)
-
-
-def _train_problems(where: str, train: TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
-    if spec.chains < FEWEST_SPLIT:
-        yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
-               f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
-    if train.cold + train.hot >= spec.ladder.slots:
-        yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
-               f"found {train.cold} + {train.hot}")  # fmt: skip
-    yield from _size_problems(where, train, spec)
-    tested = sum(chain % max(train.seeds, FEWEST_SPLIT) < train.seeds for chain in range(spec.chains))
-    yield from _block_problems(where, train, spec.draws, "draws", tested)
 
 
 def parse(text: str, where: str) -> Campaign:
