@@ -40,3 +40,12 @@ def test_known_values(campaign):
     pulls = {name: e["pull"] for name, e in found.items() if e["pull"] is not None}
     assert ("fss/crossing", "T_c") in pulls
     assert all(abs(pull) < 3 for pull in pulls.values()), pulls
+
+
+@pytest.mark.campaign
+def test_the_jump_of_the_helicity_modulus():
+    """T_c of the XY model in two dimensions; seen: 0.8923(12), of which 0.0002 is statistical, against 0.8929(1)."""
+    (found,) = (e for e in estimates_of("xy2d") if e["method"] == "fss/helicity")
+    assert abs(found["pull"]) < 3
+    assert found["error"] < 2e-3
+    assert found["statistical"] < 4e-4

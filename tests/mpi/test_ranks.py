@@ -91,6 +91,31 @@ def test_every_update_is_equal_on_any_number_of_ranks(ranks, every_update_alone,
         assert_same(bank, every_update_alone[name])
 
 
+HOUDAYER = """
+name: copies
+seed: 21
+model: {type: edwards_anderson}
+lattice: {type: hypercubic, dimension: 2}
+ensembles:
+  small: {sizes: [16], ladder: {temperatures: [0.5, 0.8, 1.2, 1.8]}, chains: 3, thermalise: 50, measure: 3, keep: 3,
+          updates: [{type: metropolis}, {type: houdayer, repeat: 2}], draws: 50}
+"""
+
+
+def test_moves_between_copies_are_equal_on_any_number_of_ranks(tmp_path):
+    """Two copies meet in a move, so a chain stays on one rank; ranks beyond the chains rest."""
+    campaign, banks = tmp_path / "c.yaml", []
+    campaign.write_text(HOUDAYER)
+    for ranks in (1, 2, 4):
+        out = tmp_path / str(ranks)
+        out.mkdir()
+        subprocess.run(command(campaign, out, ranks), check=True, env=environment())
+        banks.append(datasets(out / "bank.h5"))
+    assert_same(banks[0], banks[1])
+    assert_same(banks[0], banks[2])
+    assert 0 < banks[0][0]["houdayer_fraction"].mean() < 1
+
+
 def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_path):
     campaign, _ = alone
     longer = tmp_path / "c.yaml"
