@@ -22,13 +22,21 @@ TITLES = {
 }
 
 LIMITS = {
-    "ising_metropolis": "",
-    "ising_swendsen_wang": "",
-    "ising_wolff": "",
-    "ea_tempering": "",
-    "xy_swendsen_wang": "",
-    "xy_wolff": "",
-    "xy_metropolis": "",
+    "ising_metropolis": "Limit: random bits. Made alone, for all lanes and exact to 2^-64, they come at 11.4 spins/ns on a "
+    "Zen 3 with AVX2, where whole sweeps of strips make 9.5 to 10.2: nine tenths of the time. The rest is the flips.",
+    "ising_swendsen_wang": "Limit: union-find over runs, whose steps wait for each other. Bonds take 0.24 ns a site on a "
+    "Zen 3, coins 0.03, of 2.5 to 2.8 in all; labels and moves take the rest. At L = 64 a row is one word, and the loops "
+    "along a row are too short for vectors.",
+    "ising_wolff": "Limit: some 90 instructions for each spin that moves and its four neighbours, none of them a branch "
+    "that is hard to foresee; at L = 1024 spins and queue outgrow the second cache too. Generic is the only code.",
+    "ea_tempering": "Limit: random bits, which alone come at 10.8 spins/ns on a Zen 3 and are half of the time at L = 16. "
+    "The rest is flips, and the energies of all 64 lanes and the exchange before every sweep, whose fixed costs weigh at "
+    "L = 8.",
+    "xy_swendsen_wang": "Limit: passes over all sites (projections, gaps, exponentials in single precision, random "
+    "numbers, reflections) beside the union-find. Not split further.",
+    "xy_wolff": "Limit: projections are made anew for every look at a neighbour, from two arrays; comparing and joining "
+    "go in batches. Not split further.",
+    "xy_metropolis": "Limit: random directions, square roots and one exponential a spin, not vectorised.",
 }
 """What holds the fastest code of hpcrg back."""
 
