@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.ensemble import Ensemble
-from hpcrg.observables import observables_of
+from hpcrg.observables import Observable, observables_of
 from hpcrg.rounds import make_extra, make_look
 
 Tables = tuple[NDArray[np.int32], NDArray[Any]]
@@ -39,10 +39,15 @@ class Measuring:
         return make_look(self.ensemble.system, self.ensemble.layout)
 
     @cached_property
-    def extras(self) -> dict[str, Any]:
-        """The compiled extra observables of the system, by name."""
+    def extras(self) -> list[tuple[Observable, Any]]:
+        """The extra observables of the system, compiled."""
         e = self.ensemble
-        return {o.name: make_extra(e.system, e.layout, o) for o in observables_of(e.system, e.copies)}
+        return [(o, make_extra(e.system, e.layout, o)) for o in observables_of(e.system, e.copies)]
+
+    @cached_property
+    def shape(self) -> NDArray[np.int64]:
+        """The shape of the lattice, as kernels want it."""
+        return np.array(self.ensemble.geometry.shape, np.int64)
 
     def measure(
         self,
@@ -56,14 +61,13 @@ class Measuring:
         e = self.ensemble
         energy, structure = np.empty(n, e.system.energy_dtype), np.empty(n)
         order = np.empty((n, e.physics.components), e.physics.order_dtype)
-        shape, scale = np.array(e.geometry.shape, np.int64), e.physics.structure_scale
-        self.look(block, *tables, shape, scale, energy, order, structure)
+        self.look(block, *tables, self.shape, e.physics.structure_scale, energy, order, structure)
         values = {"energy": energy, "order": order, "structure": structure, **updates}
         of_slots: dict[str, NDArray[Any]] = {}
-        for observable in observables_of(e.system, e.copies):
+        for observable, extra in self.extras:
             rows = e.slots if observable.between_copies else n
             out = np.empty((rows, observable.components))
-            self.extras[observable.name](block, *tables, slot_of, out)
+            extra(block, *tables, slot_of, out)
             (of_slots if observable.between_copies else values)[observable.name] = out
         if e.layout.by_slot:
             lanes = (np.arange(e.copies)[:, None] * e.slots + slot_of).ravel()

@@ -23,7 +23,7 @@ from hpcrg.lanes.bernoulli import BATCH, table_words, work_words
 
 U64 = np.uint64
 LANES = 64
-COLUMNS, PLANES = 16, 8
+COLUMNS, PLANES = 32, 10
 COUNTER_WORDS = COLUMNS * (PLANES + COLUMNS.bit_length() - 1)
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 """No float of these bits equals itself: a table that is not made yet."""

@@ -1,8 +1,11 @@
 """Bit-sliced counters: how often every lane of a stream of words is 1, for 64 lanes by word operations.
 
-Plane p of a column holds bit p of 64 counts; words go to COLUMNS columns in turn, so that LLVM makes vector code of
-the loop over columns. Before a column can overflow, the columns are added up by halves and the planes are read into
+Numbers of one to three bits a lane are listed, BATCH of them, bit k of number j at word k * BATCH + j of the batch of
+random words, which nobody needs between sweeps. A full list is added, by a tree of full adders, to COLUMNS columns of
+counters, of which plane p holds bit p. Before a column can overflow, the columns are added up by halves and read into
 integers.
+
+All addresses are known when the text is made: LLVM then makes vector code without checks for overlaps.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcrg.jit import part
+from hpcrg.lanes.bernoulli import BATCH
 from hpcrg.lanes.block import (
     COLUMNS,
     LANES,
@@ -20,76 +24,120 @@ from hpcrg.lanes.block import (
     full_adder,
     half_adder,
     surroundings,
+    work_start,
 )  # fmt: skip
 
 GROWTH = COLUMNS.bit_length() - 1
 """Planes that the sum of all columns has beyond those of one."""
+CAPACITY = (2**PLANES - 1) // (6 * BATCH // COLUMNS)
+"""Lists of numbers up to 6 that the counters can take."""
 
 
-def _cell(start: int, plane: int, column: str = "column") -> str:
-    return f"box[U64({start + plane * COLUMNS}) + {column}]"
+def _cell(address: int, column: str = "column") -> str:
+    return f"box[U64({address}) + {column}]"
 
 
-def _add(start: int, digits: tuple[str, ...]) -> str:
-    """Lines that add a number, the names of its bits from the lowest on, to a column."""
-    lines = ""
-    for p in range(PLANES):
-        held = _cell(start, p)
-        inputs = [*digits[p : p + 1], *(("carry",) if p else ())]
-        lines += f"        held = {held}\n"
-        if len(inputs) == 2:
-            lines += full_adder("held", inputs[0], inputs[1], "fresh", "carry")
-        else:
-            lines += half_adder("held", inputs[0], "fresh", "carry")
-        lines += f"        {held} = fresh\n"
+def _sum(weights: list[list[str]]) -> str:
+    """Lines that add up bits, weights[p] being the names of those of weight 2^p, into sum0, sum1, ..."""
+    lines, carries = "", 0
+    for p, bits in enumerate(weights):
+        while len(bits) > 1:
+            names = f"total{carries}", f"carry{carries}"
+            lines += full_adder(*bits[:3], *names) if len(bits) > 2 else half_adder(*bits, *names)
+            bits = [*bits[3:], f"total{carries}"]
+            if p + 1 < len(weights):
+                weights[p + 1].append(f"carry{carries}")
+            carries += 1
+        lines += f"        sum{p} = {bits[0]}\n"
     return lines
+
+
+def _add_text(dimension: int, digits: int) -> str:
+    """The text of add(box): the list goes to the counters."""
+    start, work = counter_start(dimension), work_start(dimension)
+    text = f"def add(box):\n    for column in range(U64({COLUMNS})):\n"
+    weights = []
+    for p in range(PLANES):
+        text += f"        held{p} = {_cell(start + p * COLUMNS)}\n"
+        weights.append([f"held{p}"])
+    for p in range(digits):
+        for row in range(BATCH // COLUMNS):
+            text += f"        bit{p}_{row} = {_cell(work + p * BATCH + row * COLUMNS)}\n"
+            weights[p].append(f"bit{p}_{row}")
+    text += _sum(weights)
+    return text + "".join(f"        {_cell(start + p * COLUMNS)} = sum{p}\n" for p in range(PLANES))
+
+
+def _fold_text(dimension: int) -> str:
+    """The text of fold(box): the sum of all columns comes to stand in column 0."""
+    start, text, width = counter_start(dimension), "def fold(box):\n", COLUMNS // 2
+    planes = range(PLANES + GROWTH)
+    while width:
+        text += f"    for column in range(U64({width})):\n"
+        for p in planes:
+            text += (
+                f"        a{p} = {_cell(start + p * COLUMNS)}\n        b{p} = {_cell(start + p * COLUMNS + width)}\n"
+            )
+        text += _sum([[f"a{p}", f"b{p}"] for p in planes])
+        text += "".join(f"        {_cell(start + p * COLUMNS)} = sum{p}\n" for p in planes)
+        width //= 2
+    return text
+
+
+def _read_text(dimension: int) -> str:
+    """The text of read(box, counts): column 0 is added to counts[lane]."""
+    start, text = counter_start(dimension), "def read(box, counts):\n"
+    planes = range(PLANES + GROWTH)
+    text += "".join(f"    p{p} = box[U64({start + p * COLUMNS})]\n" for p in planes)
+    text += f"    for lane in range(U64({LANES})):\n        total = counts[lane]\n"
+    text += "".join(f"        total += ((p{p} >> lane) & U64(1)) << U64({p})\n" for p in planes)
+    return text + "        counts[lane] = total\n"
 
 
 def make_flush(dimension: int) -> Any:
     """flush(box, counts): add the counters to counts[lane] and clear them."""
-    start = counter_start(dimension)
-    text = "def fold(box, width):\n    for column in range(width):\n        carry = U64(0)\n"
-    for p in range(PLANES + GROWTH):
-        text += f"        held = {_cell(start, p)}\n        other = {_cell(start, p, 'column + width')}\n"
-        text += full_adder("held", "other", "carry", "fresh", "carry")
-        text += f"        {_cell(start, p)} = fresh\n"
-    fold = part(f"lanes.fold.{dimension}")(compile_text(text, "fold"))
+    start, stop = counter_start(dimension), counter_start(dimension) + (PLANES + GROWTH) * COLUMNS
+    fold = part(f"lanes.fold.{dimension}")(compile_text(_fold_text(dimension), "fold"))
+    read = part(f"lanes.read.{dimension}")(compile_text(_read_text(dimension), "read"))
 
     @part(f"lanes.flush.{dimension}")
     def flush(box, counts):  # type: ignore[no-untyped-def]
-        width = U64(COLUMNS // 2)
-        while width:
-            fold(box, width)
-            width >>= U64(1)
-        for p in range(PLANES + GROWTH):
-            plane = box[U64(start + p * COLUMNS)]
-            for lane in range(U64(LANES)):
-                counts[lane] += ((plane >> lane) & U64(1)) << U64(p)
-        box[start : start + (PLANES + GROWTH) * COLUMNS] = U64(0)
+        fold(box)
+        read(box, counts)
+        for i in range(U64(start), U64(stop)):
+            box[i] = U64(0)
 
     return flush
 
 
-def _chunks(header: str, load: str, digits: tuple[str, ...], dimension: int) -> str:
-    """The text of a function that adds the words of places 0 .. count - 1, one number a place, to the counters."""
-    text = f"def add({header}, count):\n    for base in range(U64(0), count, U64({COLUMNS})):\n"
-    text += f"     for column in range(min(U64({COLUMNS}), count - base)):\n        i = base + column\n"
-    return text + load + _add(counter_start(dimension), digits)
+def make_settle(dimension: int, digits: int) -> Any:
+    """settle(box, counts, held, lists) -> lists: take in a list of `held` numbers of `digits` bits; `lists` counts
+    those since the last flush. Ends with a flush when `held` is not BATCH, which says that the list is the last."""
+    add = part(f"lanes.add.{dimension}.{digits}")(compile_text(_add_text(dimension, digits), "add"))
+    flush, work = make_flush(dimension), U64(work_start(dimension))
+
+    @part(f"lanes.settle.{dimension}.{digits}")
+    def settle(box, counts, held, lists):  # type: ignore[no-untyped-def]
+        if held:
+            for p in range(U64(digits)):
+                for j in range(held, U64(BATCH)):
+                    box[work + p * U64(BATCH) + j] = U64(0)
+            add(box)
+        if held == U64(BATCH) and lists + U64(1) < U64(CAPACITY):
+            return lists + U64(1)
+        flush(box, counts)
+        return U64(0)
+
+    return settle
 
 
-def make_count_bonds(dimension: int, coupled: bool) -> Any:
-    """count_bonds(box, couplings, own_start, near0, near1, near2, bond, count): add the unsatisfied bonds of `count`
-    places, at most LIMIT between two flushes."""
-    header = "box, couplings, own_start, near0, near1, near2, bond"
-    text = _chunks(header, surroundings(dimension, coupled), ("ones", "twos", "fours"), dimension)
-    return part(f"lanes.count_bonds.{dimension}.{coupled}")(compile_text(text, "add"))
-
-
-def make_count_words(dimension: int) -> Any:
-    """count_words(box, start, count): add words, at most LIMIT between two flushes."""
-    text = _chunks("box, start", "        one = box[start + i]\n", ("one",), dimension)
-    return part(f"lanes.count_words.{dimension}")(compile_text(text, "add"))
-
-
-LIMIT = (2**PLANES - 1) // 6 * COLUMNS
-"""How many words, of at most 6 bonds each, the counters can take."""
+def make_list_bonds(dimension: int, coupled: bool) -> Any:
+    """list_bonds(box, couplings, own_start, near0, near1, near2, bond, held, count): list the unsatisfied bonds of
+    `count` places as numbers `held`, held + 1, ..."""
+    text = (
+        "def listing(box, couplings, own_start, near0, near1, near2, bond, held, count):\n    for i in range(count):\n"
+    )
+    text += surroundings(dimension, coupled)
+    for k, digit in enumerate(("ones", "twos", "fours")):
+        text += f"        box[U64({work_start(dimension) + k * BATCH}) + held + i] = {digit}\n"
+    return part(f"lanes.list_bonds.{dimension}.{coupled}")(compile_text(text, "listing"))

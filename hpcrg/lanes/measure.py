@@ -12,8 +12,8 @@ import numpy as np
 
 from hpcrg.jit import part
 from hpcrg.lanes.bernoulli import BATCH
-from hpcrg.lanes.block import LANES, class_of, header_words, make_collect, make_geometry, shift_start
-from hpcrg.lanes.counters import LIMIT, make_count_bonds, make_count_words, make_flush
+from hpcrg.lanes.block import LANES, class_of, header_words, make_collect, make_geometry, work_start
+from hpcrg.lanes.counters import make_list_bonds, make_settle
 from hpcrg.observables import wave_power
 
 U64 = np.uint64
@@ -22,25 +22,26 @@ U64 = np.uint64
 def make_unsatisfied(dimension: int, coupled: bool) -> Any:
     """unsatisfied(box, neighbours, couplings, counts): the number of unsatisfied bonds of every lane, uint64[64]."""
     name = f"{dimension}.{coupled}"
-    collect, geometry, flush = make_collect(dimension), make_geometry(dimension), make_flush(dimension)
-    count_bonds = make_count_bonds(dimension, coupled)
+    collect, geometry, settle = make_collect(dimension), make_geometry(dimension), make_settle(dimension, 3)
+    list_bonds = make_list_bonds(dimension, coupled)
 
     @part(f"lanes.unsatisfied.{name}")
     def unsatisfied(box, neighbours, couplings, counts):  # type: ignore[no-untyped-def]
         extents, start = geometry(neighbours[0])
-        n, held = extents[0] * extents[1] * extents[2], U64(0)
+        n, held, lists = extents[0] * extents[1] * extents[2], U64(0), U64(0)
         counts[:] = 0
         for step in range(U64(1 << (dimension - 1)), U64(1 << dimension)):
-            kind = class_of(step, U64(dimension))
-            for first in range(U64(0), n, U64(BATCH)):
-                count = min(n - first, U64(BATCH))
+            kind, first = class_of(step, U64(dimension)), U64(0)
+            while first < n:
+                count = min(n - first, U64(BATCH) - held)
                 own, near0, near1, near2 = collect(box, extents, start, kind, first, count)
-                count_bonds(box, couplings, own, near0, near1, near2, kind * n + first, count)
+                list_bonds(box, couplings, own, near0, near1, near2, kind * n + first, held, count)
+                first += count
                 held += count
-                if held + U64(BATCH) > U64(LIMIT):
-                    flush(box, counts)
+                if held == U64(BATCH):
+                    lists = settle(box, counts, held, lists)
                     held = U64(0)
-        flush(box, counts)
+        settle(box, counts, held, lists)
 
     return unsatisfied
 
@@ -63,16 +64,20 @@ def make_energies(dimension: int, coupled: bool) -> Any:
 
 def make_ones(dimension: int) -> Any:
     """ones(box, neighbours, counts): the number of bits 1 of every lane, uint64[64]."""
-    count_words, geometry, flush = make_count_words(dimension), make_geometry(dimension), make_flush(dimension)
+    geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
 
     @part(f"lanes.ones.{dimension}")
     def ones(box, neighbours, counts):  # type: ignore[no-untyped-def]
         (hx, hy, hz), start = geometry(neighbours[0])
-        volume = hx * hy * hz << U64(dimension)
+        volume, held, lists = hx * hy * hz << U64(dimension), U64(0), U64(0)
         counts[:] = 0
-        for first in range(U64(0), volume, U64(LIMIT)):
-            count_words(box, start + first, min(volume - first, U64(LIMIT)))
-            flush(box, counts)
+        for i in range(start, start + volume):
+            box[work + held] = box[i]
+            held += U64(1)
+            if held == U64(BATCH):
+                lists = settle(box, counts, held, lists)
+                held = U64(0)
+        settle(box, counts, held, lists)
 
     return ones
 
@@ -80,8 +85,23 @@ def make_ones(dimension: int) -> Any:
 def make_planes(dimension: int) -> Any:
     """planes(block, neighbours, sums[walker, axis, x]): the spins summed over every plane of every axis, axis 0 being
     the slowest."""
-    count_words, geometry, flush = make_count_words(dimension), make_geometry(dimension), make_flush(dimension)
-    scratch = U64(shift_start(dimension))
+    geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
+
+    @part(f"lanes.plane.{dimension}")
+    def plane(box, counts, begin, n, axis, stride, span):  # type: ignore[no-untyped-def]
+        """The number of bits 1 in a plane: every second class from `begin` on, a run of `stride` words every `span`."""
+        counts[:] = 0
+        held, lists, low = U64(0), U64(0), (U64(1) << axis) - U64(1)
+        for k in range(U64(1 << (dimension - 1))):
+            kind = ((k & ~low) << U64(1)) | (k & low)
+            for run in range(begin + kind * n, begin + (kind + U64(1)) * n, span):
+                for i in range(run, run + stride):
+                    box[work + held] = box[i]
+                    held += U64(1)
+                    if held == U64(BATCH):
+                        lists = settle(box, counts, held, lists)
+                        held = U64(0)
+        settle(box, counts, held, lists)
 
     @part(f"lanes.planes.{dimension}")
     def planes(block, neighbours, sums):  # type: ignore[no-untyped-def]
@@ -90,25 +110,10 @@ def make_planes(dimension: int) -> Any:
         n, stride = extents[0] * extents[1] * extents[2], U64(1)
         for axis in range(U64(dimension)):
             span = stride * extents[axis]
+            area = np.int64((n << U64(dimension)) // (U64(2) * extents[axis]))
             for x in range(U64(2) * extents[axis]):
-                counts[:] = 0
-                held, total = U64(0), U64(0)
-                for kind in range(U64(1 << dimension)):
-                    if (kind >> axis) & U64(1) == x & U64(1):
-                        for row in range(start + kind * n + (x >> U64(1)) * stride, start + (kind + U64(1)) * n, span):
-                            for i in range(stride):
-                                box[scratch + held] = box[row + i]
-                                held += U64(1)
-                                if held == U64(BATCH):
-                                    count_words(box, scratch, held)
-                                    total += held
-                                    held = U64(0)
-                                    if total + U64(BATCH) > U64(LIMIT):
-                                        flush(box, counts)
-                                        total = U64(0)
-                count_words(box, scratch, held)
-                flush(box, counts)
-                area = np.int64((n << U64(dimension)) // (U64(2) * extents[axis]))
+                begin = start + ((x & U64(1)) << axis) * n + (x >> U64(1)) * stride
+                plane(box, counts, begin, n, axis, stride, span)
                 for w in range(sums.shape[0]):
                     sums[w, dimension - 1 - np.int64(axis), x] = 2 * np.int64(counts[w]) - area
             stride = span
@@ -167,9 +172,10 @@ def make_exchange(dimension: int) -> Any:
 
     @part(f"lanes.exchange.{dimension}")
     def exchange(block, pairs):  # type: ignore[no-untyped-def]
-        for i in range(header, U64(block.shape[1])):
-            word = block[0, i]
+        box = block[0]
+        for i in range(header, U64(box.size)):
+            word = box[i]
             swapped = (word ^ (word >> U64(1))) & pairs
-            block[0, i] = word ^ (swapped | (swapped << U64(1)))
+            box[i] = word ^ (swapped | (swapped << U64(1)))
 
     return exchange

@@ -123,9 +123,15 @@ def row_table(strips: Strips) -> Words:
     return np.ascontiguousarray(np.stack([first, strips.odd], axis=1).astype(np.uint64))
 
 
-def near_text(strips: Strips) -> list[str]:
-    """The words of the neighbours of word own + i but the first, word other + i, as source."""
-    return ["side + i"] + [f"other + i {sign} U64({stride})" for stride in strips.strides for sign in "+-"]
+def near_text(dimension: int) -> list[str]:
+    """The words of the neighbours of word own + i but the first, word other + i, as source; `stride<k>` is the step to
+    the next row along axis k."""
+    return ["side + i"] + [f"other + i {sign} stride{k}" for k in range(dimension - 1) for sign in "+-"]
+
+
+def stride_names(dimension: int) -> str:
+    """The names of the strides of `near_text`, as arguments."""
+    return ", ".join(f"stride{k}" for k in range(dimension - 1))
 
 
 def pack_strips(spins: NDArray[np.int8], strips: Strips) -> Words:

@@ -7,14 +7,27 @@ the last axis are words, and counted whole; those across another are bits, and c
 from __future__ import annotations
 
 from functools import cache
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import part
-from hpcrg.strips.block import Strips, near_text, row_table
-from hpcrg.strips.margins import make_margins
+from hpcrg.jit import helper, part
+from hpcrg.packed.measure import wave_power
+from hpcrg.strips.block import near_text, stride_names
+from hpcrg.strips.margins import (
+    BITS,
+    BLOCKS,
+    DIMENSION,
+    HALF,
+    HEAD,
+    PARTS,
+    PLACES,
+    ROWS,
+    SIZE,
+    make_strides,
+    margins,
+    table_of,
+)  # fmt: skip
 from hpcrg.updates.bits import popcount
 
 U64 = np.uint64
@@ -23,108 +36,97 @@ BYTES, CHUNK = U64(0x0101010101010101), 120
 
 
 @cache
-def make_unsatisfied(strips: Strips) -> Any:
-    """unsatisfied(walker, own, other, side, count): unsatisfied bonds of words of one colour, as `flip` sees."""
+def make_unsatisfied(dimension: int) -> Any:
+    """unsatisfied(walker, own, other, side, count, *strides): unsatisfied bonds of words of one colour, as `flip`
+    sees."""
     body = ["spin = walker[own + i]", "total += popcount(spin ^ walker[other + i])"]
-    body += [f"total += popcount(spin ^ walker[{near}])" for near in near_text(strips)]
-    head = "def unsatisfied(walker, own, other, side, count):\n    total = U64(0)\n    for i in range(count):\n"
+    body += [f"total += popcount(spin ^ walker[{near}])" for near in near_text(dimension)]
+    head = f"def unsatisfied(walker, own, other, side, count, {stride_names(dimension)}):\n"
+    head += "    total = U64(0)\n    for i in range(count):\n"
     namespace: dict[str, Any] = {"U64": U64, "popcount": popcount}
     exec(head + "".join(f"        {line}\n" for line in body) + "    return total\n", namespace)  # noqa: S102
-    return part(f"strips.unsatisfied.{strips.name}")(namespace["unsatisfied"])
+    return part(f"strips.unsatisfied.{dimension}")(namespace["unsatisfied"])
 
 
 @cache
-def make_energies(strips: Strips) -> Any:
+def make_energies(dimension: int) -> Any:
     """energies(block, neighbours, couplings, energy): the total energy of every walker; the margins of the block are
     written."""
-    margins, unsatisfied, rows = make_margins(strips), make_unsatisfied(strips), row_table(strips)
-    half, size, bonds = U64(strips.half), U64(prod(strips.padded)), len(strips.shape) * prod(strips.shape)
+    unsatisfied, strides = make_unsatisfied(dimension), make_strides(dimension)
 
-    @part(f"strips.energies.{strips.name}")
+    @part(f"strips.energies.{dimension}")
     def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
+        table = table_of(neighbours)
+        rows, half, size, steps = table[ROWS], table[HALF], table[SIZE], strides(table)
+        bonds = np.int64(U64(2 * dimension) * rows * half * popcount(table[BITS]))
         for w in range(block.shape[0]):
             walker, total = block[w], U64(0)
-            margins(walker, U64(1))
-            for r in range(U64(len(rows))):
-                first = rows[r, 0]
-                total += unsatisfied(walker, first, first + size, first + size + rows[r, 1] * U64(2) - U64(1), half)
+            margins(walker, U64(1), table)
+            for r in range(rows):
+                first, odd = table[HEAD + U64(2) * r], table[HEAD + U64(2) * r + U64(1)]
+                total += unsatisfied(
+                    walker, first, first + size, first + size + odd * U64(2) - U64(1), half, *steps
+                )  # fmt: skip
             energy[w] = 2 * np.int64(total) - bonds
 
     return energies
 
 
-@cache
-def make_count_bits(strips: Strips) -> Any:
-    """count_bits(walker, first, counts[64]): adds the ones of a row, both colours, bit by bit."""
-    half, size, chunk = U64(strips.half), U64(prod(strips.padded)), U64(CHUNK)
-
-    @part(f"strips.count_bits.{strips.name}")
-    def count_bits(walker, first, counts):  # type: ignore[no-untyped-def]
-        for start in range(U64(0), half, chunk):
-            begin, count = first + start, min(chunk, half - start)
-            for shift in range(U64(8)):
-                total = U64(0)
-                for i in range(count):
-                    total += ((walker[begin + i] >> shift) & BYTES) + ((walker[begin + size + i] >> shift) & BYTES)
-                for k in range(U64(8)):
-                    counts[U64(8) * k + shift] += np.int64((total >> (U64(8) * k)) & U64(255))
-
-    return count_bits
+@helper
+def count_bits(walker, first, half, size, counts):  # type: ignore[no-untyped-def]
+    """Add the ones of a row, both colours, bit by bit, to counts[64]."""
+    for start in range(U64(0), half, U64(CHUNK)):
+        begin, count = first + start, min(U64(CHUNK), half - start)
+        for shift in range(U64(8)):
+            total = U64(0)
+            for i in range(count):
+                total += ((walker[begin + i] >> shift) & BYTES) + ((walker[begin + size + i] >> shift) & BYTES)
+            for k in range(U64(8)):
+                counts[U64(8) * k + shift] += np.int64((total >> (U64(8) * k)) & U64(255))
 
 
-@cache
-def make_planes(strips: Strips) -> Any:
-    """planes(walker, sums[axis, x]): the number of spins +1 in every plane."""
-    count_bits, rows, half, last = make_count_bits(strips), row_table(strips), U64(strips.half), len(strips.shape) - 1
-    size, length, places = U64(prod(strips.padded)), U64(strips.places[-1]), strips.places
-    block = np.indices(strips.blocks).reshape(last + 1, -1)
-    first = np.ascontiguousarray(block * np.array(places)[:, None])
-    at = np.ascontiguousarray(np.indices(places[:-1]).reshape(last, -1))
-    parts = np.array(
-        [sum(1 << int(b) for b in np.flatnonzero(block[last] == k)) for k in range(strips.blocks[-1])], U64
-    )
+@helper
+def count_lines(walker, begin, half, mask, odd, line):  # type: ignore[no-untyped-def]
+    """Add the ones under a mask of the words of one colour of a row to the places where they stand."""
+    for i in range(half):
+        line[U64(2) * i + odd] += np.int64(popcount(walker[begin + i] & mask))
 
-    @part(f"strips.planes.{strips.name}")
-    def planes(walker, sums):  # type: ignore[no-untyped-def]
-        sums[:] = 0
-        counts = np.empty(64, np.int64)
-        for r in range(U64(len(rows))):
-            counts[:] = 0
-            count_bits(walker, rows[r, 0], counts)
-            for axis in range(last):
-                for bit in range(first.shape[1]):
-                    sums[axis, first[axis, bit] + at[axis, r]] += counts[bit]
-            for colour in range(U64(2)):
-                begin, odd = rows[r, 0] + colour * size, rows[r, 1] ^ colour
-                for k in range(U64(len(parts))):
-                    line, mask = sums[last, k * length : (k + U64(1)) * length], parts[k]
-                    for i in range(half):
-                        line[U64(2) * i + odd] += np.int64(popcount(walker[begin + i] & mask))
 
-    return planes
+@helper
+def planes(walker, table, sums):  # type: ignore[no-untyped-def]
+    """sums[axis, x]: the number of spins +1 in every plane."""
+    rows, half, size, last = table[ROWS], table[HALF], table[SIZE], table[DIMENSION] - U64(1)
+    sums[:] = 0
+    counts = np.empty(64, np.int64)
+    for r in range(rows):
+        first, odd = table[HEAD + U64(2) * r], table[HEAD + U64(2) * r + U64(1)]
+        counts[:] = 0
+        count_bits(walker, first, half, size, counts)
+        for axis in range(last):
+            at = table[PLACES] + axis * (U64(64) + rows)
+            for bit in range(U64(64)):
+                sums[axis, table[at + bit] + table[at + U64(64) + r]] += counts[bit]
+        for k in range(table[BLOCKS]):
+            mask, line = table[table[PARTS] + k], sums[last, U64(2) * half * k : U64(2) * half * (k + U64(1))]
+            count_lines(walker, first, half, mask, odd, line)
+            count_lines(walker, first + size, half, mask, odd ^ U64(1), line)
 
 
 @cache
-def make_measure(strips: Strips) -> Any:
+def make_measure(dimension: int) -> Any:
     """measure(block, neighbours, couplings, shape, scale, energy, order, structure): see hpcrg.observables."""
-    energies, planes, shape = make_energies(strips), make_planes(strips), strips.shape
-    dimension, volume, longest = len(shape), prod(shape), max(shape)
-    angles = [2 * np.pi * np.arange(longest) / extent for extent in shape]
-    waves = np.array([[np.cos(angle), np.sin(angle)] for angle in angles])
+    energies = make_energies(dimension)
 
-    @part(f"strips.measure.{strips.name}")
+    @part(f"strips.measure.{dimension}")
     def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
         energies(block, neighbours, couplings, energy)
-        sums = np.empty((dimension, longest), np.int64)
+        table, volume = table_of(neighbours), shape.prod()
+        sums = np.empty((dimension, shape.max()), np.int64)
         for w in range(block.shape[0]):
-            planes(block[w], sums)
+            planes(block[w], table, sums)
             power = 0.0
             for axis in range(dimension):
-                real, imaginary = 0.0, 0.0
-                for x in range(shape[axis]):
-                    real += 2.0 * sums[axis, x] * waves[axis, 0, x]
-                    imaginary += 2.0 * sums[axis, x] * waves[axis, 1, x]
-                power += real * real + imaginary * imaginary
+                power += wave_power(sums[axis], shape[axis])
             order[w, 0] = 2 * sums[0, : shape[0]].sum() - volume
             structure[w] = scale * power / (dimension * float(volume) * float(volume))
 

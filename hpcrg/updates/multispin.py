@@ -21,6 +21,7 @@ from hpcrg.layout import Layout
 from hpcrg.observables import wave_power
 from hpcrg.strips import block as strips
 from hpcrg.strips import measure as strips_measure
+from hpcrg.strips.margins import tables
 from hpcrg.system import System
 from hpcrg.updates import lanes as lanes_update
 from hpcrg.updates import strips as strips_update
@@ -148,14 +149,15 @@ def in_strips(system: System) -> Layout:
     """64 sites of a walker in a word."""
     shape = system.lattice.shape
     cut = strips.cut_of(shape)
+    table = tables(cut)
     return Layout(
-        f"strips-{cut.name}", "uint64[:,::1]", "int8[:,::1]",
+        "strips", "uint64[:,::1]", "int8[:,::1]",
         pack=lambda spins: strips.pack_strips(spins, cut),
         unpack=lambda packed, walkers: strips.unpack_strips(packed, cut),
-        prepare=lambda couplings: (np.array([shape], np.int32), couplings),
+        prepare=lambda couplings: (table, couplings),
         rng=lambda walkers: (walkers, bernoulli.STATE_WORDS),
-        make_energies=lambda: strips_measure.make_energies(cut),
-        make_measure=lambda: strips_measure.make_measure(cut),
+        make_energies=lambda: strips_measure.make_energies(len(shape)),
+        make_measure=lambda: strips_measure.make_measure(len(shape)),
     )  # fmt: skip
 
 
@@ -169,7 +171,7 @@ def make(system: System, slots: int, copies: int) -> Sweep:
     if by_lanes(system, slots, copies):
         sweep: Sweep = lanes_update.make_sweep(system.lattice.dimension, system.coupling != "none")
         return sweep
-    in_words: Sweep = strips_update.make_sweep(strips.cut_of(system.lattice.shape))
+    in_words: Sweep = strips_update.make_sweep(system.lattice.dimension)
     return in_words
 
 
@@ -178,4 +180,4 @@ def series(system: System, slots: int, copies: int) -> tuple[str, ...]:
     return () if by_lanes(system, slots, copies) else ("acceptance",)
 
 
-MULTISPIN = UpdateType("multispin", 1, check, make, series, layout)
+MULTISPIN = UpdateType("multispin", 2, check, make, series, layout)

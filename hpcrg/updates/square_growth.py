@@ -14,60 +14,56 @@ from hpcrg.jit import part
 from hpcrg.rng import advance
 from hpcrg.system import System
 from hpcrg.updates import cluster_growth
-from hpcrg.updates.cluster_growth import BITS, SHARE, below
+from hpcrg.updates.cluster_growth import lay_all, lay_four, make_begin, make_visit
 
 U64 = np.uint64
 U32 = np.uint32
-ONE, ROW = U64(1), U64(2**16)
+ZERO, ONE = U64(0), U64(1)
+HALF, ROW, COLUMN = U64(16), U64(2**16), U64(2**16 - 1)
 LONGEST = 2**16 - 1
 
 
 def make_grow(system: System) -> Any:
-    """grow with the arguments of cluster_growth; neighbours[0] must be the sites one step along x, along y, back along
-    x and back along y."""
-    physics = system.physics
-    read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
-    moves, rows, columns = physics.moves, U64(system.lattice.shape[0]), U64(system.lattice.shape[1])
+    """grow with the arguments of cluster_growth; neighbours[0] are the sites one step along x, along y, back along x
+    and back along y. The queue is of no use afterwards."""
+    begin, visit = make_begin(system), make_visit(system)
 
-    @part(f"square_growth.{system.name}.visit")
-    def visit(walker, m, move, here, near, place, chance, queue, size, word, state):  # type: ignore[no-untyped-def]
-        other = read(walker, near)
-        state, joins = below(state, word, chance[U64(gap(here, project(m, other), 1))])
-        queue[size] = U32(place)
-        write(walker, near, reflect(m, move, other) if joins else other)
-        return size + U64(joins), state
-
-    @part(f"square_growth.{system.name}.{rows}.{columns}")
+    @part(f"square_growth.{system.name}")
     def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
+        columns, spare = U64(neighbours[0, 1]), np.empty(4, np.uint64)
+        rows = U64(neighbours.shape[0]) // columns
+        state, spin, new, upper, rest = begin(walker, table, m, move, first, spare, state)
         queue[0] = U32(first // columns * ROW + first % columns)
-        write(walker, first, reflect(m, move, read(walker, first)))
-        head, size = U64(0), ONE
+        head, size = ZERO, ONE
         while head < size:
             place = U64(queue[head])
-            y, x = place >> BITS, place & SHARE
-            start = y * columns
-            here = project(m, reflect(m, moves - move, read(walker, start + x)))
             head += ONE
-            up, down = (y if y > U64(0) else rows) - ONE, y + ONE if y + ONE < rows else U64(0)
-            left, right = (x if x > U64(0) else columns) - ONE, x + ONE if x + ONE < columns else U64(0)
-            state, w = advance(state)
-            size, state = visit(walker, m, move, here, start + right, place - x + right, table, queue, size, w, state)
-            w >>= BITS
-            size, state = visit(walker, m, move, here, down * columns + x, down * ROW + x, table, queue, size, w, state)
-            w >>= BITS
-            size, state = visit(walker, m, move, here, start + left, place - x + left, table, queue, size, w, state)
-            w >>= BITS
-            size, state = visit(walker, m, move, here, up * columns + x, up * ROW + x, table, queue, size, w, state)
-        for i in range(size):  # sites again, as others hold them
-            place = U64(queue[i])
-            queue[i] = U32((place >> BITS) * columns + (place & SHARE))
+            y, x = place >> HALF, place & COLUMN
+            start, row = y * columns, y * ROW
+            up, down = (y if y > ZERO else rows) - ONE, y + ONE if y + ONE < rows else ZERO
+            left, right = (x if x > ZERO else columns) - ONE, x + ONE if x + ONE < columns else ZERO
+            state, word = advance(state)
+            laid, decided = lay_four(word, upper)
+            if not decided:
+                laid = lay_all(word, upper, rest, spare)
+            size = visit(walker, start + right, row + right, spin, new, laid, ZERO, queue, size)
+            size = visit(walker, down * columns + x, down * ROW + x, spin, new, laid, ONE, queue, size)
+            size = visit(walker, start + left, row + left, spin, new, laid, U64(2), queue, size)
+            size = visit(walker, up * columns + x, up * ROW + x, spin, new, laid, U64(3), queue, size)
         return state, size
 
     return grow
 
 
 def served(system: System) -> bool:
-    """Whether the lattice and the gaps are of this kind."""
-    lattice = system.lattice
+    """Whether the lattice and the gaps are of this kind, and nobody asks for the queue."""
+    lattice, physics = system.lattice, system.physics
     square = (lattice.kind, lattice.boundary, lattice.dimension) == ("hypercubic", "periodic", 2)
-    return square and system.model.shells == 1 and max(lattice.shape) <= LONGEST and cluster_growth.served(system)
+    alone = physics.site is None or physics.even
+    return (
+        square
+        and alone
+        and system.model.shells == 1
+        and max(lattice.shape) <= LONGEST
+        and (cluster_growth.served(system))
+    )

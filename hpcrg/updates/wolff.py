@@ -1,7 +1,8 @@
 """Wolff: one cluster is grown from a random site and moved (Wolff, Phys. Rev. Lett. 62, 361 (1989)).
 
 A sweep is one cluster, whatever its size: sweeping until enough sites have moved would favour small
-clusters and is biased. A campaign's `repeat` asks for more clusters. Where there is an on-site energy the whole move is
+clusters and is biased. A campaign's `repeat` asks for more clusters. How clusters grow: cluster_growth, square_growth,
+embedded_growth, and here where bonds may repel. Where there is an on-site energy the whole move is
 accepted with min(1, exp(-beta dE)) of that energy. The series is the fraction of the lattice that moved.
 """
 
@@ -15,50 +16,16 @@ from hpcrg.interaction import make_frozen, make_near
 from hpcrg.jit import helper, part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
+from hpcrg.updates import cluster_growth, embedded_growth, square_growth
 from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
 
 U64 = np.uint64
 U32 = np.uint32
 
 
-def make_grow(system: System) -> Any:
-    """grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, r) -> (r, size): moves the cluster
-    of one site where all bonds attract.
-
-    The cluster waits in a queue with its projections from before the move; a site is written to the queue's end
-    whether it joins or not, and counted if it does, so there is no branch to mispredict.
-    """
-    physics, z = system.physics, U64(system.coordination)
-    read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
-    lay = make_lay(system)
-
-    @part(f"wolff.grow.{system.name}")
-    def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
-        spin = read(walker, first)
-        queue[0], old[0] = U32(first), project(m, spin)
-        write(walker, first, reflect(m, move, spin))
-        head, size = U64(0), U64(1)
-        while head < size:
-            site, here = U64(queue[head]), old[head]
-            head += U64(1)
-            for k in range(z):
-                # A site already moved has gap 0 with every member's old spin, so none joins twice.
-                near = U64(neighbours[site, k])
-                other = read(walker, near)
-                there = project(m, other)
-                state, word = advance(state)
-                joins = lay(word, gap(here, there, 1), beta, table)
-                queue[size], old[size] = U32(near), there
-                write(walker, near, reflect(m, move, other) if joins else other)
-                size += U64(joins)
-        return state, size
-
-    return grow
-
-
 def make_grow_marked(system: System) -> Any:
-    """The same where bonds may repel: a site that has moved can then have a gap with a member, and marks tell that it
-    has (`member[site]`, all 0 before and after)."""
+    """grow with the arguments of cluster_growth, where bonds may repel: a site that has moved can then have a gap with
+    a member, and marks tell that it has."""
     physics, z = system.physics, U64(system.coordination)
     read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
     lay, coupling = make_lay(system), make_near(system)
@@ -85,6 +52,15 @@ def make_grow_marked(system: System) -> Any:
         return state, size
 
     return grow
+
+
+def make_grow(system: System) -> Any:
+    """The growth for one system: the fastest that serves it."""
+    if system.coupling != "none":
+        return make_grow_marked(system)
+    if square_growth.served(system):
+        return square_growth.make_grow(system)
+    return cluster_growth.make_grow(system) if cluster_growth.served(system) else embedded_growth.make_grow(system)
 
 
 def make_judge(system: System) -> Any:
@@ -119,8 +95,7 @@ def make_judge(system: System) -> Any:
 
 def make(system: System) -> Sweep:
     """The sweep for one system; move k is undone by move `moves` - k."""
-    physics, judge, frozen = system.physics, make_judge(system), make_frozen(system)
-    grow = make_grow(system) if system.coupling == "none" else make_grow_marked(system)
+    physics, grow, judge, frozen = system.physics, make_grow(system), make_judge(system), make_frozen(system)
     mirror, moves, levels, kind, read = (
         physics.mirror,
         physics.moves,
@@ -153,6 +128,6 @@ def make(system: System) -> Sweep:
 
 
 WOLFF = UpdateType(
-    "wolff", 2, needs_mirror("wolff"), by_system(make), by_system(lambda system: ("cluster_fraction",)),
+    "wolff", 3, needs_mirror("wolff"), by_system(make), by_system(lambda system: ("cluster_fraction",)),
     ergodic=lambda system: system.model.ergodic_clusters,
 )  # fmt: skip

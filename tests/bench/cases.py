@@ -106,12 +106,14 @@ def at_one_beta(case: Case) -> Work:
     running = case.chain()
     ensemble = running.kernels.ensemble
     running.state.block = ensemble.layout.pack(np.repeat(warm.spins(), ensemble.walkers, axis=0))
-    many = repeated(running)
+    running.state.round = 1 << 40  # far from a power of two, where a state hash would be due
+    many = repeated(running) if case.per_cluster else None
 
     def sweeps(number: int) -> float:
-        total = many(number)
-        moved = float(total[:, 0].sum()) if case.per_cluster else float(number * ensemble.walkers)
-        return moved * ensemble.system.volume
+        if many is not None:
+            return float(many(number)[:, 0].sum()) * ensemble.system.volume
+        running.advance(number)
+        return float(number * ensemble.walkers * ensemble.system.volume)
 
     return sweeps
 

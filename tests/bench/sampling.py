@@ -156,22 +156,24 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     small = {c.name: c.size for c in reversed(list(cases()))}
     table = rows(
         arguments.peers,
         lambda case, size, code: (not arguments.quick or size == small[case]) and arguments.only in f"{case} {code}",
     )
-    for turn in range(1 if arguments.quick else ROUNDS):
-        print(f"round {turn + 1} of {1 if arguments.quick else ROUNDS}, spins per ns", file=sys.stderr)
+    rounds = 1 if arguments.quick else arguments.rounds
+    for turn in range(rounds):
+        print(f"round {turn + 1} of {rounds}, spins per ns", file=sys.stderr)
         for row in table:
             row.turn()
-    result = {"machine": machine(), "rows": [row.record() for row in table]}
+        result = {"machine": machine(), "rows": [row.record() for row in table]}
+        if not arguments.only:  # after every round, so that a run cut short leaves those before
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            name = "quick.json" if arguments.quick else "sampling.json"
+            (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
     print(render(result))
-    if not arguments.only:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        name = "quick.json" if arguments.quick else "sampling.json"
-        (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from hpcrg.lattice import Lattice
 from hpcrg.models import EXAMPLES, MODELS, make_model
 from hpcrg.rng import fraction
 from hpcrg.system import System
-from hpcrg.updates import UPDATES, heatbath, metropolis, swendsen_wang, wolff
+from hpcrg.updates import UPDATES, cluster_growth, heatbath, metropolis, swendsen_wang, wolff
 from hpcrg.updates.base import compiled
 
 FALSE_ALARM = 1e-9  # for each statistical test; together below 1e-6
@@ -248,7 +248,7 @@ TWINS = [
     (BONDS, COLOURS, swendsen_wang, "bond_chances", bonds_one_percent_too_likely, "swendsen_wang"),
     (BONDS, GAUSSIAN, swendsen_wang, "make_lay", lay_real_bonds_one_percent_too_often, "swendsen_wang"),
     (BONDS, ISING, wolff, "bond_chances", bonds_one_percent_too_likely, "wolff"),
-    ("repelling bonds taken for attracting ones", GLASS, wolff, "make_grow_marked", wolff.make_grow, "wolff"),
+    ("repelling bonds taken for attracting ones", GLASS, wolff, "make_grow_marked", cluster_growth.make_grow, "wolff"),
 ]
 
 
