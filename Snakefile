@@ -5,6 +5,8 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/flow.smk"
 include: "workflow/rules/scale.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/produce.smk"
+include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 

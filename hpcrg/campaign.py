@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -20,6 +20,16 @@ from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model, make_model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
+from hpcrg.producing import Series
+from hpcrg.series_specs import (
+    SPECS,
+    DimersSpec,
+    FlatHistogramSpec,
+    PercolationSpec,
+    PopulationSpec,
+    ProbabilityChangingSpec,
+    SeriesSpec,
+)
 from hpcrg.specs import (
     EnsembleSpec,
     FlowSpec,
@@ -50,13 +60,18 @@ class Campaign(Spec):
 
     name: Name
     seed: int = Field(ge=0, lt=2**63)
-    model: ModelSpec
+    model: ModelSpec | None = None
     lattice: LatticeSpec = LatticeSpec()
     resources: Resources = Resources()
-    ensembles_: dict[Name, EnsembleSpec] = Field(alias="ensembles", min_length=1)
+    ensembles_: dict[Name, EnsembleSpec] = Field({}, alias="ensembles")
     scale: dict[Name, ScaleSpec] = Field({})
     flow: dict[Name, FlowSpec] = Field({})
     train: dict[Name, TrainSpec] = Field({})
+    percolation: dict[Name, PercolationSpec] = Field({})
+    dimers: dict[Name, DimersSpec] = Field({})
+    flat_histogram: dict[Name, FlatHistogramSpec] = Field({})
+    population: dict[Name, PopulationSpec] = Field({})
+    probability_changing: dict[Name, ProbabilityChangingSpec] = Field({})
     report: ReportSpec = ReportSpec()
 
     @model_validator(mode="after")
@@ -68,8 +83,50 @@ class Campaign(Spec):
 
     @cached_property
     def physics(self) -> Model:
-        """The model itself."""
+        """The model itself. Raises InputError where the campaign names none."""
+        if self.model is None:
+            raise InputError(expected("model", "a model", None))
         return make_model(self.model.model_dump())
+
+    @property
+    def subject(self) -> str:
+        """What the campaign is about, in a word or two: its model, or the methods that need none."""
+        if self.model is not None:
+            return self.physics.name
+        return ", ".join(method for method in SPECS if getattr(self, method))
+
+    @property
+    def series_specs(self) -> dict[str, SeriesSpec]:
+        """Everything that asks for series, by name, whatever its method."""
+        return {name: spec for method in SPECS for name, spec in getattr(self, method).items()}
+
+    def method_of(self, name: str) -> str:
+        """The key under which a name asks for series."""
+        return next(method for method in SPECS if name in getattr(self, method))
+
+    def series(self) -> list[Series]:
+        """Every series asked for, name by name and size by size."""
+        return [
+            Series(name, size, spec.producer(self._system(spec, size), self.lattice_of(size)), self.seed, spec.chains)
+            for name, spec in self.series_specs.items()
+            for size in spec.sizes
+        ]
+
+    def series_of(self, name: str) -> list[Series]:
+        """The series of one name, smallest first. Raises InputError for an unknown name."""
+        if name not in self.series_specs:
+            raise InputError(expected("series", _one_of(self.series_specs), name, self.series_specs))
+        return sorted((s for s in self.series() if s.group == name), key=lambda s: s.size)
+
+    def one_series(self, label: str) -> Series:
+        """One series by its label, such as site-L32. Raises InputError for an unknown label."""
+        found = {s.label: s for s in self.series()}
+        if label not in found:
+            raise InputError(expected("series", _one_of(found), label, found))
+        return found[label]
+
+    def _system(self, spec: SeriesSpec, size: int) -> System | None:
+        return System(self.physics, self.lattice_of(size)) if spec.needs_model else None
 
     def lattice_of(self, size: int) -> Lattice:
         """The lattice of one linear size."""
@@ -117,7 +174,7 @@ class Campaign(Spec):
         else:
             betas = _tuned(f"{group}-L{size}", f"ensembles.{group}.ladder", spec, given)
         return Ensemble(
-            group=group, size=size, model=self.model.model_dump(),
+            group=group, size=size, model=self.model.model_dump() if self.model else {},
             lattice=self.lattice.model_dump(), betas=betas,
             updates=tuple(UpdateCall(u.type, u.repeat) for u in spec.updates),
             exchange=spec.ladder.slots > 1 if spec.exchange is None else spec.exchange, seed=self.seed,
@@ -126,8 +183,17 @@ class Campaign(Spec):
         )  # fmt: skip
 
     def _problems(self) -> Iterator[str]:
+        if not self.ensembles_ and not self.series_specs:
+            keys = ", ".join(["ensembles", *SPECS])
+            yield f"ensembles: expected something to sample under at least one of {keys}, found none"
+        wants = [f"ensembles.{g}" for g in self.ensembles_]
+        wants += [f"{self.method_of(n)}.{n}" for n, spec in self.series_specs.items() if spec.needs_model]
+        if wants and self.model is None:
+            yield f"model: expected a model for {wants[0]}, found none"
+            return
         groups = list(self._group_problems())
         yield from groups or self._twins()
+        yield from self._series_problems()
         for verb, specs in (("scale", self.scale), ("flow", self.flow), ("train", self.train)):
             for name, part in specs.items():
                 if part.ensemble not in self.ensembles_:
@@ -142,6 +208,19 @@ class Campaign(Spec):
         for name, train in self.train.items():
             if train.ensemble in self.ensembles_:
                 yield from _train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+
+    def _series_problems(self) -> Iterator[str]:
+        seen = dict.fromkeys(self.ensembles_, "ensembles")
+        for method in SPECS:
+            for name, spec in getattr(self, method).items():
+                where = f"{method}.{name}"
+                if seen.setdefault(name, method) != method:
+                    yield f"{where}: expected a name of its own, found that of {seen[name]}.{name}"
+                try:
+                    for size in spec.sizes:
+                        spec.producer(self._system(spec, size), self.lattice_of(size))
+                except InputError as error:
+                    yield f"{where}: {error}"
 
     def _group_problems(self) -> Iterator[str]:
         for group, spec in self.ensembles_.items():
@@ -190,6 +269,11 @@ class Campaign(Spec):
                     require_distinct(table, (size // flow.factor**level,) * self.lattice.dimension)
             except InputError as error:
                 yield f"{where}.{kind}: {error}"
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """`one of a, b`, or that there is none."""
+    return f"one of {', '.join(names)}" if names else "no name, since the campaign asks for no series"
 
 
 def _tuned(label: str, where: str, spec: EnsembleSpec, betas: Sequence[float]) -> tuple[float, ...]:

@@ -104,17 +104,51 @@ def sample(
 
 
 @app.command()
+def produce(
+    campaign: CampaignFile,
+    series: Annotated[str, typer.Option(help="The series' label, such as site-L32.")],
+    output: Output,
+    state: Annotated[Path, typer.Option(help="Directory of finished chains and checkpoints.")],
+    ranks: Annotated[int | None, typer.Option(min=1, help="MPI ranks that this run must have.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")] = None,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 30.0,
+) -> None:
+    """Produce a series (percolation, dimers, flat_histogram, population, probability_changing); under mpiexec, on all
+    its ranks. Goes on from a checkpoint."""
+    from hpcrg.campaign import load
+    from hpcrg.edges.sampling import run_producing
+
+    run_producing(load(campaign).one_series(series), output, state, ranks, time_limit, interval)
+
+
+@app.command()
+def evaluate(
+    campaign: CampaignFile,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `produce` wrote, one file a size.")],
+    name: Annotated[str, typer.Option("--series", help="The name of the series in the campaign, without a size.")],
+    output: Output,
+) -> None:
+    """Estimates from produced series of all sizes."""
+    from hpcrg import evaluation
+    from hpcrg.campaign import load
+
+    _write(output, evaluation.run(load(campaign), name, files))
+
+
+@app.command()
 def inspect(
     banks: Banks,
     figures: Annotated[Path | None, typer.Option(help="Also write figure data for the report.")] = None,
 ) -> None:
-    """Print what is in banks: ladder, acceptances, round trips, autocorrelation times."""
+    """Print what is in banks: ladder, acceptances, round trips, autocorrelation times; and in produced series."""
     from hpcrg import figures as figure_files
     from hpcrg.analysis.inspection import inspect_banks
+    from hpcrg.bank import is_produced
+    from hpcrg.evaluation import inspect as inspect_series
     from hpcrg.tables import show
 
-    data = inspect_banks(banks)
-    for table in data.tables:
+    data = inspect_banks([path for path in banks if not is_produced(path)])
+    for table in [*data.tables, *(inspect_series(path) for path in banks if is_produced(path))]:
         show(table)
     if figures:
         figure_files.save(figures, data)
@@ -125,13 +159,14 @@ def verify(
     banks: Banks,
     replay: Annotated[int, typer.Option(min=0, help="Also recompute this many first rounds of every chain.")] = 0,
 ) -> None:
-    """Check the checksums of banks and, on request, that their first rounds can be recomputed bit for bit."""
+    """Check the checksums of banks and produced series and, of banks on request, that their first rounds can be
+    recomputed bit for bit."""
     from hpcrg.verification import faults
 
     found = [f"{bank}: {fault}" for bank in banks for fault in faults(bank, replay)]
     if found:
         raise InputError("\n".join(found))
-    print(f"{len(banks)} bank(s) verified" + (f", the first {replay} rounds replayed" if replay else ""))
+    print(f"{len(banks)} file(s) verified" + (f", the first {replay} rounds replayed" if replay else ""))
 
 
 @app.command()

@@ -37,6 +37,7 @@ class Purpose(IntEnum):
     PERCOLATION = 10
     FLAT_HISTOGRAM = 11
     DIMERS = 12
+    PROBABILITY_CHANGING = 13
 
 
 def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.random.SeedSequence:

@@ -25,13 +25,15 @@ MOST_MEASURE = 2**16 - 1
 """Exchanges between two measurements are counted in 16 bits."""
 
 
-def _distinct(values: Sequence[float], what: str) -> None:
+def distinct(values: Sequence[float], what: str) -> None:
+    """Raises ValueError for a value given twice."""
     twice = [v for v, n in Counter(values).items() if n > 1]
     if twice:
         raise ValueError(f"expected distinct {what}, found {twice[0]} {Counter(values)[twice[0]]} times")
 
 
-def _known(name: str, registry: Collection[str]) -> str:
+def known(name: str, registry: Collection[str]) -> str:
+    """The name, if it is registered. Raises ValueError."""
     if name not in registry:
         raise ValueError(expected("", f"one of {', '.join(registry)}", name, registry).removeprefix(": "))
     return name
@@ -65,12 +67,12 @@ class LatticeSpec(Spec):
     @field_validator("type")
     @classmethod
     def _type(cls, name: str) -> str:
-        return _known(name, LATTICES)
+        return known(name, LATTICES)
 
     @field_validator("boundary")
     @classmethod
     def _boundary(cls, name: str) -> str:
-        return _known(name, BOUNDARIES)
+        return known(name, BOUNDARIES)
 
     @model_validator(mode="after")
     def _exists(self) -> LatticeSpec:
@@ -91,7 +93,7 @@ class UpdateSpec(Spec):
     @field_validator("type")
     @classmethod
     def _type(cls, name: str) -> str:
-        return _known(name, UPDATES)
+        return known(name, UPDATES)
 
 
 class TuneSpec(Spec):
@@ -131,7 +133,7 @@ class LadderSpec(Spec):
         for v in values:
             if not (math.isfinite(v) and v > 0):
                 raise ValueError(f"expected positive finite {what}, found {v}")
-        _distinct(values, what)
+        distinct(values, what)
         return values
 
     @model_validator(mode="after")
@@ -181,7 +183,7 @@ class EnsembleSpec(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> EnsembleSpec:
-        _distinct(self.sizes, "sizes")
+        distinct(self.sizes, "sizes")
         if self.keep % self.measure:
             raise ValueError(f"expected keep a multiple of measure, found keep {self.keep}, measure {self.measure}")
         return self
@@ -216,13 +218,13 @@ class FlowSpec(Spec):
     @field_validator("scheme")
     @classmethod
     def _scheme(cls, name: str) -> str:
-        return _known(name, SCHEMES)
+        return known(name, SCHEMES)
 
     @field_validator("even", "odd")
     @classmethod
     def _operators(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for name in names:
-            _known(name, EVEN if info.field_name == "even" else ODD)
+            known(name, EVEN if info.field_name == "even" else ODD)
         twice = [name for name, n in Counter(names).items() if n > 1]
         if twice:
             raise ValueError(f"expected distinct operators, found {twice[0]} twice")

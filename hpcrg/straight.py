@@ -7,13 +7,14 @@ replica, so that the fit is linear in the numbers and its jackknife error is exa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Replicas, combined_error
+from hpcrg.estimate import Replicas, combined_error, derive
 
 Measured = tuple[float, Replicas]
 
@@ -35,6 +36,11 @@ class Fit:
     def error(self) -> float:
         """Its statistical error."""
         return combined_error(self.measured[1])
+
+    @property
+    def quality(self) -> float:
+        """The probability of a larger chi^2; 1 where no freedom is left."""
+        return float(chi2.sf(self.chi2, self.freedom)) if self.freedom else 1.0
 
 
 def linear(columns: Sequence[Sequence[float]], points: Sequence[Measured], term: int) -> Fit:
@@ -65,3 +71,25 @@ def power(sizes: Sequence[float], points: Sequence[Measured], decay: float | Non
     logs = [(math.log(value), {source: np.log(r) for source, r in replicas.items()}) for value, replicas in points]
     correction = [] if decay is None else [[size**-decay for size in sizes]]
     return linear([[1.0] * len(sizes), [math.log(size) for size in sizes], *correction], logs, 1)
+
+
+def excess(a: Measured, b: Measured) -> float:
+    """How far two numbers from shared data differ beyond two standard deviations of their difference:
+    sqrt(max(0, difference^2 - 4 variance))."""
+    value, replicas = derive(lambda x, y: x - y, a, b)
+    return math.sqrt(max(0.0, value**2 - 4.0 * combined_error(replicas) ** 2))
+
+
+def parts(
+    fit: Callable[[slice, float | None], Fit], sizes: int, decay: float | None, other: float | None
+) -> dict[str, float]:  # fmt: skip
+    """The systematic parts of a fit(which sizes, decay of corrections), fixed beforehand: `size`, the excess of the
+    change when the smallest of `sizes` sizes is left out; `correction`, that when corrections decay as L^-other instead. What
+    leaves fewer sizes than parameters is left out."""
+    whole, out = fit(slice(0, None), decay), {}
+    columns = 2 if decay is None else 3
+    if sizes - 1 >= columns:
+        out["size"] = excess(whole.measured, fit(slice(1, None), decay).measured)
+    if sizes >= (2 if other is None else 3):
+        out["correction"] = excess(whole.measured, fit(slice(0, None), other).measured)
+    return out

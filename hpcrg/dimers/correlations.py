@@ -11,63 +11,62 @@ both are L^-a f(r / L) with f even about 1/2. So their values near r = L/2 are p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hpcrg.dimers.run import Result
+from hpcrg.dimers.run import Dimers
 from hpcrg.errors import InputError, expected
+from hpcrg.producing import Produced, left_out
 from hpcrg.straight import Fit, Measured, power
 
 
-def left_out(result: Result, blocks: NDArray[np.float64]) -> Measured:
-    """The mean of one number a block, with its jackknife replicas."""
-    n = len(blocks)
-    if n < 2:
-        raise InputError(expected("blocks", "at least 2 for an error", n))
-    return float(blocks.mean()), {result.source: (blocks.sum() - blocks) / (n - 1)}
+def spec(produced: Produced) -> Dimers:
+    """What was asked for."""
+    return cast(Dimers, produced.series.producer)
 
 
-def energy(result: Result) -> Measured:
+def energy(result: Produced) -> Measured:
     """The mean energy per site in units of v."""
-    return left_out(result, result.energy.mean(axis=1) / result.spec.lattice.volume)
+    return left_out(result, result["energy"].mean(axis=1) / spec(result).lattice.volume)
 
 
-def dimer_dimer(result: Result, r: int, across: bool = False) -> Measured:
+def dimer_dimer(result: Produced, r: int, across: bool = False) -> Measured:
     """C(r) across or along the axis of the dimers; 1/4 is the exact density of each kind on a square torus."""
-    weight = 2 * result.spec.lattice.volume * result.spec.samples
-    return left_out(result, result.pairs[:, int(across), r] / weight - 1 / 16)
+    weight = 2 * spec(result).lattice.volume * spec(result).samples
+    return left_out(result, result["pairs"][:, int(across), r] / weight - 1 / 16)
 
 
-def dimer_far(result: Result) -> Measured:
+def dimer_far(result: Produced) -> Measured:
     """The mean of (-1)^r C(r) along the axis over r / L from 3/8 to 5/8, by the trapezoidal rule."""
-    half = result.spec.lattice.shape[1] // 2
+    half = spec(result).lattice.shape[1] // 2
     r = np.arange(half * 3 // 4, half + 1)
     weights = np.where((r == r[0]) | (r == half), 0.5, 1.0) * (1 - 2 * (r % 2)) / (half / 4)
-    weight = 2 * result.spec.lattice.volume * result.spec.samples
-    return left_out(result, (result.pairs[:, 0, r] / weight - 1 / 16) @ weights)
+    weight = 2 * spec(result).lattice.volume * spec(result).samples
+    return left_out(result, (result["pairs"][:, 0, r] / weight - 1 / 16) @ weights)
 
 
-def monomer_monomer(result: Result, x: int, y: int) -> Measured:
+def monomer_monomer(result: Produced, x: int, y: int) -> Measured:
     """M at a displacement, with that at all its mirror images; zero when x + y is even."""
-    ly, lx = result.spec.lattice.shape
+    ly, lx = spec(result).lattice.shape
+    loops = result["monomers"] / (spec(result).moves * spec(result).samples)
     images = {(b % ly, a % lx) for s in (x, -x) for t in (y, -y) for a, b in ((s, t), (t, s))}
-    return left_out(result, np.mean([result.monomers[:, b, a] for b, a in sorted(images)], axis=0))
+    return left_out(result, np.mean([loops[:, b, a] for b, a in sorted(images)], axis=0))
 
 
-def _square(results: Sequence[Result]) -> list[float]:
-    shapes = [r.spec.lattice.shape for r in results]
+def _square(results: Sequence[Produced]) -> list[float]:
+    shapes = [spec(r).lattice.shape for r in results]
     if any(ly != lx or lx % 8 for ly, lx in shapes):
         raise InputError(expected("dimers: lattice.shape", "square tori with sides divisible by 8", shapes))
     return [float(lx) for _, lx in shapes]
 
 
-def dimer_exponent(results: Sequence[Result], decay: float | None = 2.0) -> Fit:
+def dimer_exponent(results: Sequence[Produced], decay: float | None = 2.0) -> Fit:
     """The power of L in C near L/2, with a correction L^-decay unless it is None; -2 without interaction."""
     return power(_square(results), [dimer_far(r) for r in results], decay)
 
 
-def monomer_exponent(results: Sequence[Result], decay: float | None = 2.0) -> Fit:
+def monomer_exponent(results: Sequence[Produced], decay: float | None = 2.0) -> Fit:
     """The power of L in M(L/2 - 1, 0), likewise; -1/2 without interaction."""
-    points = [monomer_monomer(r, r.spec.lattice.shape[1] // 2 - 1, 0) for r in results]
+    points = [monomer_monomer(r, spec(r).lattice.shape[1] // 2 - 1, 0) for r in results]
     return power(_square(results), points, decay)

@@ -1,36 +1,39 @@
-"""Dimer runs: independent blocks, each from the columnar covering with a random stream of its own, one file a block.
-
-Block b of (seed, words) is the same on every machine and in every division of work: its stream has the address (words,
-b).
-"""
+"""Dimers as a producer: a chain starts from the columnar covering and keeps sums and series of its samples."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg import checkpoint
+from hpcrg.comm import Comm
 from hpcrg.dimers import directed_loop, pocket
 from hpcrg.dimers.covering import check, columnar
-from hpcrg.errors import CorruptFile, InputError, Interrupted, Unsupported, expected
+from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
-from hpcrg.rng import Purpose, stream
+from hpcrg.producing import Place, State
+from hpcrg.rng import Purpose
 
-SCHEMA = "hpcrg.dimers/1"
 ALGORITHMS = {"directed_loop": directed_loop.sample, "pocket": pocket.sample}
-KERNEL_VERSIONS = {"directed_loop": 1, "pocket": 1}
+VERSIONS = {"directed_loop": 2, "pocket": 2}
+SAMPLED = ("energy", "winding", "monomers", "pairs")
+PIECE = 2**22
+"""About so many sites times moves in one piece of work; how samples are cut into pieces changes nothing."""
 
 
 @dataclass(frozen=True)
 class Dimers:
     """Close-packed dimers at `coupling` K = v / T (0: all coverings alike; K > 0 attracts), `moves` loops or clusters
-    before each sample, `thermalise` samples dropped and `samples` kept in each block.
+    before each sample, `thermalise` samples dropped and `samples` kept in each chain. A record holds
+
+    `energy` int32[sample] in units of v, minus the number of parallel plaquettes; `winding` int32[sample, 2], along x
+    and y; `monomers` float64[y, x], M(r) summed over loops (zeros for the pocket algorithm); `pairs` int64[2, r], pairs
+    of like dimers r apart along and across their axis, summed over samples, sites and both axes.
 
     Raises Unsupported for an algorithm that cannot reach every covering, InputError for numbers out of range."""
 
@@ -40,6 +43,12 @@ class Dimers:
     moves: int
     thermalise: int
     samples: int
+
+    pilot: ClassVar[None] = None
+    divisible: ClassVar[bool] = False
+    axes: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+        {"energy": ("sample",), "winding": ("sample", "axis"), "monomers": ("y", "x"), "pairs": ("direction", "r")}
+    )
 
     def __post_init__(self) -> None:
         check(self.lattice)
@@ -55,114 +64,54 @@ class Dimers:
             if getattr(self, name) < least:
                 raise InputError(expected(f"dimers: {name}", f"at least {least}", getattr(self, name)))
 
-    def as_json(self) -> dict[str, Any]:
-        """The identity of a run as plain JSON values."""
+    @cached_property
+    def near(self) -> NDArray[np.int32]:
+        """The neighbour table."""
+        return self.lattice.neighbours()
+
+    @property
+    def work(self) -> tuple[float, str]:
+        """Moves of one chain times sites."""
+        length = float(self.thermalise + self.samples) * self.moves
+        return length * self.lattice.volume, f"dimers {self.algorithm}"
+
+    def identity(self) -> dict[str, Any]:
+        """See Producer."""
         return {
-            "schema": SCHEMA, "kernel_version": KERNEL_VERSIONS[self.algorithm], "shape": list(self.lattice.shape),
+            "method": "dimers", "version": VERSIONS[self.algorithm], "shape": list(self.lattice.shape),
             "coupling": self.coupling, "algorithm": self.algorithm, "moves": self.moves,
             "thermalise": self.thermalise, "samples": self.samples,
         }  # fmt: skip
 
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Blocks of one run, first axis the block: `energy` int32[B, sample] in units of v, minus the number of parallel
-    plaquettes; `winding` int32[B, sample, 2], along x and y; `monomers` float64[B, y, x], M(r) per loop (zeros for the
-    pocket algorithm); `pairs` int64[B, 2, r], pairs of like dimers r apart along and across their axis, summed over
-    samples, sites and both axes."""
-
-    spec: Dimers
-    seed: int
-    words: tuple[int, ...]
-    blocks: tuple[int, ...]
-    energy: NDArray[np.int32]
-    winding: NDArray[np.int32]
-    monomers: NDArray[np.float64]
-    pairs: NDArray[np.int64]
-
-    @property
-    def source(self) -> str:
-        """A name that tells independent runs apart."""
-        shape = "x".join(map(str, self.spec.lattice.shape))
-        tail = ".".join(map(str, self.words))
-        return f"dimers-{shape}-{self.spec.coupling!r}-{self.spec.algorithm}-{self.seed}-{tail}"
-
-
-ARRAYS = tuple(f.name for f in fields(Result))[4:]
-
-
-def _block(spec: Dimers, seed: int, words: tuple[int, ...], block: int) -> dict[str, NDArray[Any]]:
-    rng = stream(seed, Purpose.WALKER, *words, block)
-    near, covering = spec.lattice.neighbours(), columnar(spec.lattice)
-    lx, reach = spec.lattice.shape[1], min(spec.lattice.shape) // 2
-    for length in (spec.thermalise, spec.samples):
-        out: dict[str, NDArray[Any]] = {
-            "energy": np.empty(length, np.int32), "winding": np.empty((length, 2), np.int32),
-            "monomers": np.zeros(spec.lattice.shape), "pairs": np.zeros((2, reach + 1), np.int64),
+    def start(self, place: Place, given: State) -> State:
+        """The columnar covering; `done` counts samples, the dropped ones as well."""
+        return {
+            "rng": place.stream(Purpose.DIMERS), "covering": columnar(self.lattice), "done": np.zeros(1, np.int64),
+            **self._empty(self.samples),
         }  # fmt: skip
-        ALGORITHMS[spec.algorithm](rng, covering, near, lx, spec.coupling, spec.moves, *out.values())
-    out["monomers"] /= spec.moves * spec.samples
-    return out
 
+    def advance(self, place: Place, given: State, state: State, comm: Comm) -> bool:
+        """The samples of one piece, which ends where thermalisation does."""
+        done, least = int(state["done"][0]), max(1, PIECE // (self.lattice.volume * self.moves))
+        if done < self.thermalise:
+            length = min(least, self.thermalise - done)
+            out = self._empty(length)
+        else:
+            kept = slice(done - self.thermalise, done - self.thermalise + least)
+            out = {name: state[name][kept] if name in ("energy", "winding") else state[name] for name in SAMPLED}
+            length = len(out["energy"])
+        arguments = (self.near, self.lattice.shape[1], self.coupling, self.moves)
+        ALGORITHMS[self.algorithm](state["rng"], state["covering"], *arguments, *(out[name] for name in SAMPLED))
+        state["done"] += length
+        return bool(state["done"][0] == self.thermalise + self.samples)
 
-def run(spec: Dimers, seed: int, words: tuple[int, ...], blocks: Sequence[int]) -> Result:
-    """Sample the numbered blocks. A result does not depend on which blocks are run together."""
-    done = [_block(spec, seed, words, block) for block in blocks]
-    return Result(spec, seed, words, tuple(blocks), *(np.stack([d[name] for d in done]) for name in ARRAYS))
+    def record(self, state: State) -> State:
+        """What was sampled."""
+        return {name: state[name] for name in SAMPLED}
 
-
-def merge(results: Sequence[Result]) -> Result:
-    """The blocks of several results of one run, in order. Raises ValueError for different runs or a block twice."""
-    head = results[0]
-    if any((r.spec, r.seed, r.words) != (head.spec, head.seed, head.words) for r in results):
-        raise ValueError(expected("results", "blocks of one run", "different runs"))
-    blocks = [b for r in results for b in r.blocks]
-    if len(set(blocks)) != len(blocks):
-        raise ValueError(expected("results", "every block once", sorted(blocks)))
-    order = np.argsort(blocks)
-    arrays = (np.concatenate([getattr(r, name) for r in results])[order] for name in ARRAYS)
-    return Result(head.spec, head.seed, head.words, tuple(sorted(blocks)), *arrays)
-
-
-def save(path: Path, result: Result) -> None:
-    """Write a result, checksummed, whole or not at all."""
-    told = {**result.spec.as_json(), "seed": result.seed, "words": list(result.words)}
-    identity = np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8)
-    arrays = {name: getattr(result, name) for name in ARRAYS}
-    checkpoint.save(path, {"identity": identity, "blocks": np.array(result.blocks, np.int64), **arrays})
-
-
-def load(path: Path) -> Result:
-    """Read a result. Raises CorruptFile for an altered file or one of another schema or kernel."""
-    arrays = checkpoint.load(path)
-    if "identity" not in arrays:
-        raise CorruptFile(expected(f"{path}: content", SCHEMA, "no identity"))
-    told = json.loads(arrays["identity"].tobytes())
-    if told["schema"] != SCHEMA or told["kernel_version"] != KERNEL_VERSIONS[told["algorithm"]]:
-        raise CorruptFile(expected(f"{path}: schema", f"{SCHEMA} of these kernels", told["schema"]))
-    names = ("coupling", "algorithm", "moves", "thermalise", "samples")
-    spec = Dimers(Lattice(tuple(told["shape"])), *(told[name] for name in names))
-    blocks = tuple(int(b) for b in arrays["blocks"])
-    return Result(spec, told["seed"], tuple(told["words"]), blocks, *(arrays[name] for name in ARRAYS))
-
-
-def produce(
-    spec: Dimers, seed: int, words: tuple[int, ...], blocks: Sequence[int], directory: Path,
-    stop: Callable[[], bool] = lambda: False,
-) -> Result:  # fmt: skip
-    """Sample the blocks that have no file in `directory` yet, one file each, and give all of them.
-
-    A killed run loses at most the block it was at. Raises Interrupted between two blocks when `stop` says so, and
-    CorruptFile for a file that is altered or belongs to another run."""
-    results = []
-    for block in blocks:
-        path = directory / f"block-{block:05d}.npz"
-        if not path.exists():
-            if stop():
-                raise Interrupted(f"{directory}: stopped before block {block}; the same command goes on from there")
-            save(path, run(spec, seed, words, [block]))
-        result = load(path)
-        if (result.spec, result.seed, result.words, result.blocks) != (spec, seed, words, (block,)):
-            raise CorruptFile(expected(f"{path}", f"block {block} of this run", result.source))
-        results.append(result)
-    return merge(results)
+    def _empty(self, length: int) -> State:
+        reach = min(self.lattice.shape) // 2
+        return {
+            "energy": np.zeros(length, np.int32), "winding": np.zeros((length, 2), np.int32),
+            "monomers": np.zeros(self.lattice.shape), "pairs": np.zeros((2, reach + 1), np.int64),
+        }  # fmt: skip

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from hpcrg.comm import Comm, share
 from hpcrg.errors import InputError
 
-KINDS = {"i8": MPI.INT64_T, "u1": MPI.UINT8_T, "f8": MPI.DOUBLE}
+KINDS = {
+    "i1": MPI.INT8_T, "u1": MPI.UINT8_T, "i8": MPI.INT64_T, "u8": MPI.UINT64_T, "f4": MPI.FLOAT, "f8": MPI.DOUBLE,
+}  # fmt: skip
 
 
 class Ranks:

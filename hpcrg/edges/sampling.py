@@ -1,75 +1,44 @@
-"""Sampling as a process or a set of MPI ranks: the world, the lock on the state, signals, progress, provenance."""
+"""Sampling an ensemble, and producing series, on all ranks of a job."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from hpcrg import __version__
-from hpcrg.comm import Alone, Comm
-from hpcrg.edges.signals import stop_requests
+from hpcrg.bank import write_produced
+from hpcrg.chains import produce
+from hpcrg.edges.job import job
 from hpcrg.ensemble import Ensemble
-from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
-from hpcrg.files import write_atomically
-from hpcrg.progress import reporting
+from hpcrg.producing import Series
 from hpcrg.sampler import Limits, sample
-
-PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
-LAUNCHER_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
-
-
-def world(expected_ranks: int | None) -> Comm:
-    """The ranks of this run; without a launcher, one, and MPI is not even loaded."""
-    if expected_ranks in (None, 1) and not any(v in os.environ for v in LAUNCHER_VARIABLES):
-        return Alone()
-    from hpcrg.edges import mpi
-
-    return mpi.world(expected_ranks)
 
 
 def run_sampling(
     ensemble: Ensemble, output: Path, state: Path, ranks: int | None, time_limit: float | None, interval: float
 ) -> None:
     """Sample an ensemble on all ranks of this run. Raises InputError when another run holds its state."""
-    comm = world(ranks)
     ensemble.identity()
-    begun = time.time()
-    with _owned(state / ensemble.id, comm), stop_requests(time_limit) as stop:
-        total = ensemble.rounds * ensemble.chains
-        with reporting(f"sample {ensemble.label}", quiet=comm.rank != 0) as report:
-            mine = _Fraction(ensemble, min(comm.size, ensemble.chains))
-            with _together(comm):
-                sample(
-                    ensemble, output, state, comm, Limits(interval, stop),
-                    lambda chain, done, rounds: report(mine(chain, done, rounds), f"of {total} rounds"),
-                )  # fmt: skip
-    if comm.rank == 0:
-        _provenance(ensemble, output, comm.size, begun)
+    total = ensemble.rounds * ensemble.chains
+    title = f"sample {ensemble.label}"
+    with job(title, "ensemble", ensemble.id, output, state, ranks, time_limit) as run:
+        mine = _Fraction(ensemble, min(run.comm.size, ensemble.chains))
+        sample(
+            ensemble, output, state, run.comm, Limits(interval, run.stop),
+            lambda chain, done, rounds: run.report(mine(chain, done, rounds), f"of {total} rounds"),
+        )  # fmt: skip
 
 
-@contextmanager
-def _together(comm: Comm) -> Iterator[None]:
-    """What one rank cannot get over ends all ranks, which would wait for it for ever."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except Exception as error:
-        if comm.size == 1:
-            raise
-        known = [status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)]
-        print(f"error: {error}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
-        comm.abort(known[0] if known else 1)
+def run_producing(
+    series: Series, output: Path, state: Path, ranks: int | None, time_limit: float | None, interval: float
+) -> None:
+    """Produce a series on all ranks of this run. Raises InputError when another run holds its state."""
+    title = f"produce {series.label}"
+    with job(title, "series", series.id, output, state, ranks, time_limit) as run:
+        arrays, given = produce(
+            series, state / series.id, run.comm, run.stop, interval,
+            lambda fraction: run.report(fraction, f"of {series.chains} chains"),
+        )  # fmt: skip
+        if run.comm.rank == 0:
+            write_produced(output, series, arrays, given)
 
 
 class _Fraction:
@@ -81,53 +50,3 @@ class _Fraction:
 
     def __call__(self, chain: int, done: int, rounds: int) -> float:
         return (chain // self.groups + done / max(1, rounds)) / self.chains
-
-
-@contextmanager
-def _owned(directory: Path, comm: Comm) -> Iterator[None]:
-    """Hold the lock of one ensemble's state on rank 0; every rank learns when it is held by another run."""
-    lock = FileLock(directory / "lock") if comm.rank == 0 else None
-    held = None
-    if lock is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            held = f"{directory}: expected to be the only run on this ensemble, found another that holds its lock"
-    held = comm.bcast(held)
-    if held:
-        raise InputError(held)
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.release()
-
-
-def _provenance(ensemble: Ensemble, output: Path, ranks: int, begun: float) -> None:
-    """Who made the bank, when and where: a sidecar, so that equal physics gives equal banks."""
-    path = output.with_suffix(".provenance.json")
-    runs = _earlier(path)
-    runs.append({
-        "id": ensemble.id, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
-        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
-        "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
-        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: _version(p) for p in PACKAGES},
-    })  # fmt: skip
-    write_atomically(path, json.dumps(runs, indent=1).encode())
-
-
-def _earlier(path: Path) -> list[dict[str, object]]:
-    """The runs recorded so far; none where the sidecar cannot be read, which is no reason to lose a bank."""
-    try:
-        found: list[dict[str, object]] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return []
-    return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.flat_histogram.kernels import make_approach, make_energy, make_production, make_walk
 from hpcrg.observables import initial
-from hpcrg.rng import Purpose, stream
+from hpcrg.producing import Place
+from hpcrg.rng import Purpose
 from hpcrg.system import System
 
 NO_COUPLINGS = np.zeros((1, 1), np.int8)
@@ -81,11 +81,11 @@ class Landscape:
             raise InputError(expected("window", wanted, (self.lowest, self.highest)))
         return energy
 
-    def begin(self, seed: int, address: Sequence[int], chain: int) -> tuple[NDArray[np.int8], NDArray[np.uint64], int]:
+    def begin(self, place: Place) -> tuple[NDArray[np.int8], NDArray[np.uint64], int]:
         """Spins in the window, random state and energy of one chain: even chains from a random configuration, odd ones
         from the ordered one."""
-        rng = stream(seed, Purpose.FLAT_HISTOGRAM, *address)
-        spins = initial(self.system, "ordered" if chain % 2 else "random", rng)
+        rng = place.stream(Purpose.FLAT_HISTOGRAM)
+        spins = initial(self.system, "ordered" if place.chain % 2 else "random", rng)
         return spins, rng, self.enter(spins, rng)
 
 

@@ -7,7 +7,6 @@ estimate of ln g was shows in the errors and in the number of round trips betwee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +14,7 @@ from numpy.typing import NDArray
 
 from hpcrg.flat_histogram.kernels import LARGEST_EXPONENT
 from hpcrg.flat_histogram.landscape import Landscape
-
-STAGE = 1
-"""A word of the address of random streams."""
+from hpcrg.producing import Place
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,6 @@ class Production:
     energies: NDArray[np.int64]
     order: NDArray[np.int64]
 
-    @property
-    def round_trips(self) -> float:
-        """From one turn to the other and back."""
-        return float(self.counters[2]) / 2
-
 
 def weight_table(ln_w: NDArray[np.float64], span: int) -> NDArray[np.float64]:
     """w(E + d) / w(E) for d = -span .. span, float64[level, change]; 0 outside the window."""
@@ -60,11 +52,9 @@ def weight_table(ln_w: NDArray[np.float64], span: int) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.exp(np.minimum(moved - ln_w[:, None], LARGEST_EXPONENT)))
 
 
-def start(
-    land: Landscape, plan: Plan, ln_g: NDArray[np.float64], seed: int, words: Sequence[int], chain: int
-) -> Production:
+def start(land: Landscape, plan: Plan, ln_g: NDArray[np.float64], place: Place) -> Production:
     """A chain before its first sweep, with weights 1 / g."""
-    spins, rng, energy = land.begin(seed, (*words, STAGE, chain), chain)
+    spins, rng, energy = land.begin(place)
     shape, components = (plan.blocks, plan.rows), land.system.model.components
     return Production(
         spins, rng, -ln_g, np.array([energy, 1, 0]), np.zeros(1, np.int64),
@@ -73,18 +63,15 @@ def start(
     )  # fmt: skip
 
 
-def run(land: Landscape, plan: Plan, chain: Production, stop: Callable[[], bool] = lambda: False) -> bool:
-    """Go on to the last block (True) or until `stop` says so between two blocks (False), in place."""
+def advance(land: Landscape, plan: Plan, chain: Production) -> bool:
+    """One block, after thermalisation if it is the first, in place; whether it was the last."""
     table = weight_table(chain.ln_w, land.system.local_span)
-    while chain.done[0] < plan.blocks:
-        if stop():
-            return False
-        if chain.done[0] == 0:
-            _thermalise(land, plan, chain, table)
-        b = chain.done[0]
-        _advance(land, plan, chain, table, chain.histogram[b], chain.energies[b], chain.order[b], plan.stride)
-        chain.done += 1
-    return True
+    if chain.done[0] == 0:
+        _thermalise(land, plan, chain, table)
+    b = chain.done[0]
+    _advance(land, plan, chain, table, chain.histogram[b], chain.energies[b], chain.order[b], plan.stride)
+    chain.done += 1
+    return bool(chain.done[0] == plan.blocks)
 
 
 def _thermalise(land: Landscape, plan: Plan, chain: Production, table: NDArray[np.float64]) -> None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Replicas
-from hpcrg.flat_histogram.landscape import Landscape
-from hpcrg.flat_histogram.multicanonical import Production
+from hpcrg.producing import Produced
 
 Value = tuple[float, Replicas]
 
@@ -74,27 +72,19 @@ class Histograms:
         return f(self.spectrum()), {self.source: replicas}
 
 
-def histograms(land: Landscape, chains: Sequence[Production], source: str) -> Histograms:
-    """The complete blocks of several chains. Raises InputError when their weights differ."""
-    first = chains[0].ln_w
-    for chain in chains:
-        if not np.array_equal(chain.ln_w, first):
-            raise InputError(expected("multicanonical.histograms", "chains with the same weights", "other weights"))
-    counts = np.concatenate([chain.histogram[: chain.done[0]] for chain in chains])
-    return Histograms(land.levels, first, counts, source)
+def histograms(produced: Produced, levels: NDArray[np.int64]) -> Histograms:
+    """The blocks of all chains at the energies `levels`."""
+    counts = produced["histogram"]
+    return Histograms(levels, produced["ln_w"][0], counts.reshape(-1, counts.shape[-1]), produced.source)
 
 
-def canonical(
-    land: Landscape, chains: Sequence[Production], values: Sequence[NDArray[np.float64]], beta: float, source: str
-) -> Value:
-    """The canonical average of a measured quantity, values[chain][block, row], such as
-    `model.order2(chain.order, N)`, with its replicas."""
-    done = [int(chain.done[0]) for chain in chains]
-    energies = np.concatenate([chain.energies[:n] for chain, n in zip(chains, done, strict=True)])
-    measured = np.concatenate([v[:n] for v, n in zip(values, done, strict=True)])
-    exponent = -beta * energies - chains[0].ln_w[energies - land.lowest]
+def canonical(produced: Produced, levels: NDArray[np.int64], values: NDArray[np.float64], beta: float) -> Value:
+    """The canonical average of a measured quantity, values[chain, block, row], such as
+    `model.order2(produced["order"], N)`, with its replicas."""
+    energies, measured = (v.reshape(-1, v.shape[-1]) for v in (produced["energies"], values))
+    exponent = -beta * energies - produced["ln_w"][0][energies - levels[0]]
     chance = np.exp(exponent - exponent.max())
     blocks = np.stack([(chance * measured).sum(axis=1), chance.sum(axis=1)])
     total = blocks.sum(axis=1)
     rest = total[:, None] - blocks
-    return float(total[0] / total[1]), {source: rest[0] / rest[1]}
+    return float(total[0] / total[1]), {produced.source: rest[0] / rest[1]}

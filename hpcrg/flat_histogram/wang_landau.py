@@ -8,7 +8,6 @@ A level is known once it has been visited; it starts with the ln g of the level 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,10 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.flat_histogram.landscape import Landscape
+from hpcrg.producing import Place
 
 CHUNK = 100
 """Sweeps between two looks at the histogram."""
-STAGE = 0
-"""A word of the address of random streams."""
 STEPS, NEWEST, FINAL_STAGE = 1, 2, 3
 
 
@@ -40,9 +38,9 @@ class WangLandau:
     f: NDArray[np.float64]
 
 
-def start(land: Landscape, seed: int, words: Sequence[int], chain: int) -> WangLandau:
+def start(land: Landscape, place: Place) -> WangLandau:
     """The walk of one chain before its first step."""
-    spins, rng, energy = land.begin(seed, (*words, STAGE, chain), chain)
+    spins, rng, energy = land.begin(place)
     n = land.levels.size
     known = np.zeros(n, np.uint8)
     known[energy - land.lowest] = 1
@@ -68,25 +66,20 @@ def refine(walk: WangLandau) -> None:
         walk.counters[FINAL_STAGE] = 1
 
 
-def run(land: Landscape, walk: WangLandau, final: float, stop: Callable[[], bool] = lambda: False) -> bool:
-    """Walk on until f < `final` (True) or `stop` says so (False), in place; the same call goes on as if there had been
-    no stop."""
-    while walk.f[0] >= final:
-        if stop():
-            return False
-        step(land, walk, CHUNK)
-        refine(walk)
-    return True
+def advance(land: Landscape, walk: WangLandau, final: float) -> bool:
+    """CHUNK sweeps and a look at the histogram, in place; whether f has fallen below `final`."""
+    step(land, walk, CHUNK)
+    refine(walk)
+    return bool(walk.f[0] < final)
 
 
-def combine(walks: Sequence[WangLandau]) -> NDArray[np.float64]:
-    """ln g[level] of several walks: the mean of those that know a level, linear between levels that none knows,
-    constant beyond the outermost. Raises InputError when no level is known to all."""
-    known = np.stack([w.known > 0 for w in walks])
+def combine(known: NDArray[np.bool_], ln_g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln g[level] of several walks [walk, level]: the mean of those that know a level, linear between levels that none
+    knows, constant beyond the outermost. Raises InputError when no level is known to all."""
     common, some = known.all(axis=0), known.any(axis=0)
     if not common.any():
         raise InputError(expected("wang_landau.combine", "walks that have a level in common", "none"))
-    shifted: NDArray[Any] = np.stack([w.ln_g - w.ln_g[common].mean() for w in walks])
+    shifted: NDArray[Any] = ln_g - ln_g[:, common].mean(axis=1, keepdims=True)
     mean = np.where(known, shifted, 0.0).sum(axis=0)[some] / known.sum(axis=0)[some]
     levels = np.arange(some.size)
     return np.asarray(np.interp(levels, levels[some], mean), np.float64)

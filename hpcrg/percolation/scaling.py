@@ -2,9 +2,9 @@
 
     p_c   R_L(p) = R*, the exact critical value, whose root approaches p_c as L^(-1/nu - omega); 11/4 on the square
           lattice (Newman and Ziff 2001, figure 9); or R_L(p) = R_2L(p) where R* is not known
-    1/nu  slope of ln R_L'(p_c) against ln L           D_f  slope of ln <S>(p_c) against ln L
+    1/nu  slope of ln R_L'(p_L) against ln L           D_f  slope of ln <S>(p_L) against ln L, at R_L(p_L) = R*
 
-Rows [1 + blocks, n]: row 0 is of all blocks, row 1 + b without block b.
+Rows [1 + chains, n]: row 0 is of all chains, row 1 + c without chain c.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ from scipy.optimize import brentq
 
 from hpcrg.errors import InputError, expected
 from hpcrg.percolation.canonical import canonical, derivative
-from hpcrg.percolation.run import Result
+from hpcrg.percolation.run import Percolation
+from hpcrg.producing import Produced
 from hpcrg.straight import Fit, Measured, limit, power
 
 Array = NDArray[np.float64]
+PLANE_DECAY = 11 / 4
+"""p_L - p_c ~ L^(-1/nu - 2) at the exact critical value of R in the plane."""
 MOMENTS = {"largest": 0, "largest2": 1, "susceptibility": 2, "clusters": 3}
 """S, S^2, chi = sum of s^2 without the largest, and the number of clusters, each divided by the number of sites N."""
+
+
+def spec(produced: Produced) -> Percolation:
+    """What was asked for."""
+    return cast(Percolation, produced.series.producer)
 
 
 EVENTS: dict[str, Callable[[NDArray[np.int32]], list[NDArray[np.int32]]]] = {
@@ -37,26 +45,26 @@ EVENTS: dict[str, Callable[[NDArray[np.int32]], list[NDArray[np.int32]]]] = {
 clusters; in d = 2 by one). Along exactly one of two is any minus all."""
 
 
-def wrapping_rows(result: Result, which: str) -> Array:
+def wrapping_rows(result: Produced, which: str) -> Array:
     """Rows of R_n, n = 0 .. items: the fraction of realisations that wrap with n occupied items."""
-    events, length = EVENTS[which](result.first), result.items + 2
-    blocks = np.array([sum(np.bincount(e[b], minlength=length) for e in events) for b in range(len(result.blocks))])
-    return _left_out(blocks[:, :-1].cumsum(axis=1), len(events) * result.spec.realisations)
+    events, length = EVENTS[which](result["first"]), spec(result).items + 2
+    blocks = np.array([sum(np.bincount(e[b], minlength=length) for e in events) for b in range(result.chains)])
+    return _left_out(blocks[:, :-1].cumsum(axis=1), len(events) * spec(result).realisations)
 
 
-def moment_rows(result: Result, name: str) -> Array:
+def moment_rows(result: Produced, name: str) -> Array:
     """Rows of one of MOMENTS at n = 0 .. items, per site."""
-    return _left_out(result.sums[:, MOMENTS[name]], result.spec.realisations * result.spec.lattice.volume)
+    return _left_out(result["sums"][:, MOMENTS[name]], spec(result).realisations * spec(result).lattice.volume)
 
 
 def _left_out(blocks: NDArray[np.int64], weight: int) -> Array:
     if len(blocks) < 2:
-        raise InputError(expected("blocks", "at least 2 for an error", len(blocks)))
+        raise InputError(expected("chains", "at least 2 for an error", len(blocks)))
     total, n = blocks.sum(axis=0), len(blocks)
     return np.concatenate([[total / (weight * n)], (total - blocks) / (weight * (n - 1))])
 
 
-def at(result: Result, rows: Array, p: float, slope: bool = False) -> Measured:
+def at(result: Produced, rows: Array, p: float, slope: bool = False) -> Measured:
     """A canonical value, or its derivative in p, with its replicas."""
     values = derivative(rows, p) if slope else canonical(rows, p)
     return float(values[0]), {result.source: values[1:]}
@@ -72,13 +80,25 @@ def _level(row: Array, level: float) -> float:
     return _root(lambda p: float(canonical(row, p)) - level, 0.0, 1.0, "threshold")
 
 
-def threshold(result: Result, which: str, level: float) -> Measured:
+def threshold(result: Produced, which: str, level: float) -> Measured:
     """The p at which the wrapping probability is `level`."""
-    value, *others = (_level(row, level) for row in wrapping_rows(result, which))
+    value, *others = levels(wrapping_rows(result, which), level)
     return value, {result.source: np.array(others)}
 
 
-def crossing(small: Result, large: Result, which: str) -> Measured:
+def levels(rows: Array, level: float) -> list[float]:
+    """The p at which every row is `level`."""
+    return [_level(row, level) for row in rows]
+
+
+def along(result: Produced, rows: Array, points: Sequence[float], slope: bool = False) -> Measured:
+    """A canonical value, or its derivative in p, of every row at a p of its own."""
+    f = derivative if slope else canonical
+    value, *others = (float(f(row, p)) for row, p in zip(rows, points, strict=True))
+    return value, {result.source: np.array(others)}
+
+
+def crossing(small: Produced, large: Produced, which: str) -> Measured:
     """The p at which two sizes wrap with equal probability, sought where the larger one's is between 0.02 and 0.95."""
     a, b = wrapping_rows(small, which), wrapping_rows(large, which)
     low, high = _level(b[0], 0.02), _level(b[0], 0.95)
@@ -91,22 +111,34 @@ def crossing(small: Result, large: Result, which: str) -> Measured:
     return cross(0, 0), {small.source: left_a, large.source: left_b}
 
 
-def _sizes(results: Sequence[Result]) -> list[float]:
-    return [float(r.spec.lattice.shape[-1]) for r in results]
+def _sizes(results: Sequence[Produced]) -> list[float]:
+    return [float(spec(r).lattice.shape[-1]) for r in results]
 
 
-def critical_point(results: Sequence[Result], which: str, level: float, decay: float = 11 / 4) -> Fit:
+def critical_point(results: Sequence[Produced], which: str, level: float, decay: float = PLANE_DECAY) -> Fit:
     """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-decay."""
     return limit(_sizes(results), [threshold(r, which, level) for r in results], decay)
 
 
-def inverse_nu(results: Sequence[Result], which: str, p: float, decay: float | None = None) -> Fit:
-    """1/nu from the slopes of the wrapping probability at p of several sizes, with a correction L^-decay if given."""
-    return power(_sizes(results), [at(r, wrapping_rows(r, which), p, slope=True) for r in results], decay)
+def inverse_nu(results: Sequence[Produced], which: str, level: float, decay: float | None = None) -> Fit:
+    """1/nu from the slopes of the wrapping probability where it is `level`, with a correction L^-decay if given. There
+    the scaling variable (p - p_c) L^(1/nu) is the same for all sizes, so that p_c need not be known."""
+    return power(_sizes(results), [slope_at(r, which, level) for r in results], decay)
 
 
-def fractal_dimension(results: Sequence[Result], p: float, decay: float | None = None) -> Fit:
-    """D_f from the largest cluster at p of several sizes: <S>/N ~ L^(D_f - d), with a correction if given."""
-    fit = power(_sizes(results), [at(r, moment_rows(r, "largest"), p) for r in results], decay)
-    d, (value, replicas) = results[0].spec.lattice.dimension, fit.measured
+def slope_at(result: Produced, which: str, level: float) -> Measured:
+    """R'(p) where R(p) = `level`."""
+    rows = wrapping_rows(result, which)
+    return along(result, rows, levels(rows, level), slope=True)
+
+
+def largest_at(result: Produced, which: str, level: float) -> Measured:
+    """<S>/N where R(p) = `level`."""
+    return along(result, moment_rows(result, "largest"), levels(wrapping_rows(result, which), level))
+
+
+def fractal_dimension(results: Sequence[Produced], which: str, level: float, decay: float | None = None) -> Fit:
+    """D_f from the largest cluster where R(p) = `level`: <S>/N ~ L^(D_f - d), with a correction if given."""
+    fit = power(_sizes(results), [largest_at(r, which, level) for r in results], decay)
+    d, (value, replicas) = spec(results[0]).lattice.dimension, fit.measured
     return replace(fit, measured=(value + d, {source: r + d for source, r in replicas.items()}))

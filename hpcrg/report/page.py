@@ -46,13 +46,14 @@ def write(campaign_path: Path, files: Sequence[Path], estimates_path: Path, outp
     """Write the page and the merged estimates.
 
     `files` are estimates (X.json), figure data (X.figures.json) and, if there are any, the sidecars of banks
-    (X.provenance.json; one that is missing is left out); those in `banks` beside the page are found without being
+    (X.provenance.json; one that is missing is left out); those in `banks` and `series` beside the page are found without being
     named. Raises InputError for anything else, with the file's name, before anything is written.
     """
     campaign = load(campaign_path)
     analyses = read(files)
     merged = ordered([e for a in analyses for e in a.estimates])
     sidecars = [output.parent / "banks" / f"{e.label}{PROVENANCE}" for e in campaign.ensembles()]
+    sidecars += [output.parent / "series" / f"{s.label}{PROVENANCE}" for s in campaign.series()]
     read_too = [p for p in sidecars if p.exists() and p not in files]
     page = render(campaign, campaign_path.read_text(), analyses, provenance(campaign, [*files, *read_too]))
     estimate.save(estimates_path, merged)
@@ -101,6 +102,7 @@ def provenance(campaign: Campaign, files: Sequence[Path]) -> dict[str, Any]:
         "hpcrg": __version__, "python": sys.version.split()[0], "platform": platform.platform(),
         "host": platform.node(), "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "packages": list(_versions()), "runs": runs, "ensembles": campaign.ensembles(),
+        "series": [(s.label, s.id, s.seed, s.chains, campaign.method_of(s.group)) for s in campaign.series()],
         "files": [(str(p), sha256(p)) for p in files if p.exists()],
     }  # fmt: skip
 

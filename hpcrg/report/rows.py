@@ -21,6 +21,13 @@ MEANING = {
     "beta/nu": "exponent of the order parameter over nu",
     "gamma/nu": "exponent of the susceptibility over nu",
     "e_c": "energy per site at the critical temperature",
+    "p_c": "percolation threshold",
+    "D_f": "fractal dimension of the largest cluster",
+    "latent heat": "latent heat per site, J = 1",
+    "2 sigma": "twice the interface tension of ordered and disordered phase, over k_B T",
+    "entropy per site": "ln of the number of dimer coverings per site",
+    "monomer exponent": "decay of the correlation of two monomers with distance",
+    "dimer exponent": "decay of the correlation of two dimers with distance",
 }
 """What the well-known quantities are; also the order in which they stand on the page."""
 

@@ -13,6 +13,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 ENSEMBLES = {e.label: e for e in CAMPAIGN.ensembles()}
+SERIES = {s.label: s for s in CAMPAIGN.series()}
 TUNED = {e.label for e in ENSEMBLES.values() if not e.betas}
 OUT = f"results/{CAMPAIGN.name}"
 ONE_THREAD_A_PROCESS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"}
@@ -27,7 +28,9 @@ os.environ.update(ONE_THREAD_A_PROCESS | {"PATH": f"{HERE}{os.pathsep}{os.enviro
 
 
 wildcard_constraints:
-    label="|".join(ENSEMBLES),
+    label="|".join(ENSEMBLES) or "none",
+    series="|".join(SERIES) or "none",
+    group="|".join(CAMPAIGN.series_specs) or "none",
     flow="|".join(CAMPAIGN.flow) or "none",
     scale="|".join(CAMPAIGN.scale) or "none",
     train="|".join(CAMPAIGN.train) or "none",

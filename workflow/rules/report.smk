@@ -2,11 +2,13 @@ rule report:
     input:
         estimates=[f"{OUT}/flow/{name}.json" for name in CAMPAIGN.flow]
         + [f"{OUT}/scale/{name}.json" for name in CAMPAIGN.scale]
-        + [f"{OUT}/train/{name}/estimates.json" for name in CAMPAIGN.train],
+        + [f"{OUT}/train/{name}/estimates.json" for name in CAMPAIGN.train]
+        + [f"{OUT}/evaluate/{name}.json" for name in CAMPAIGN.series_specs],
         figures=[f"{OUT}/flow/{name}.figures.json" for name in CAMPAIGN.flow]
         + [f"{OUT}/scale/{name}.figures.json" for name in CAMPAIGN.scale]
         + [f"{OUT}/train/{name}/{kind}.figures.json" for name in CAMPAIGN.train for kind in ("estimates", "series")]
-        + [f"{OUT}/inspect.figures.json"],
+        + [f"{OUT}/evaluate/{name}.figures.json" for name in CAMPAIGN.series_specs]
+        + [f"{OUT}/inspect.figures.json"] * bool(ENSEMBLES),
     output:
         page=f"{OUT}/report.html",
         estimates=f"{OUT}/estimates.json",

@@ -17,25 +17,29 @@ q. With `SELF_DUAL`, p moves by q for none, by -1 for both and stays otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.comm import Comm
 from hpcrg.errors import InputError, Unsupported, expected
-from hpcrg.estimate import Replicas
+from hpcrg.intercept import Value
 from hpcrg.jit import helper, kernel
 from hpcrg.lattice import HONEYCOMB, Lattice
 from hpcrg.observables import initial
-from hpcrg.rng import Purpose, advance, choose, fraction, load, store, stream
+from hpcrg.producing import Place, Produced, State, describe, left_out
+from hpcrg.rng import Purpose, advance, choose, fraction, load, store
 from hpcrg.system import System
 
 U64 = np.uint64
-STREAM = 1003
-"""A word of the address of random streams."""
+VERSION = 2
+CHUNK = 1000
+"""Sweeps in one piece of work."""
 BITS = 15
 """A displacement has so many bits an axis; they lie side by side in one integer, which adds like a vector."""
 HALF, SELF_DUAL = "half", "self_dual"
@@ -97,30 +101,36 @@ def root_of(parent, site):  # type: ignore[no-untyped-def]
     return site
 
 
-@dataclass
-class Search:
-    """The state of one chain: spins int8[site], rng uint64[4], p float64[1], done int64[1] sweeps, and p after every
-    sweep, trace float64[sweep]. `vars` of it is what a checkpoint needs."""
-
-    spins: NDArray[np.int8]
-    rng: NDArray[np.uint64]
-    p: NDArray[np.float64]
-    done: NDArray[np.int64]
-    trace: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Finder:
-    """How the critical point of one system is looked for: by one of the RULES, the first steps in p being `first`.
-    Raises Unsupported for a model without Fortuin-Kasteleyn clusters, a lattice without a torus, or a lattice that is
-    not its own dual where the rule needs one."""
+    """How the critical point of one system is looked for: by one of the RULES in `sweeps` sweeps, the first steps in p
+    being `first` and the first p `begin`. The state of a chain is spins int8[site], rng uint64[4], p float64[1], done
+    int64[1] sweeps, and `trace` float64[sweep], p after every sweep, which is what a record holds. Raises Unsupported
+    for a model without Fortuin-Kasteleyn clusters, a lattice without a torus, or a lattice that is not its own dual
+    where the rule needs one."""
 
     system: System
     rule: str = HALF
+    sweeps: int = 10_000
     first: float = 0.02
+    begin: float = 0.5
+
+    pilot: ClassVar[None] = None
+    divisible: ClassVar[bool] = False
+    axes: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({"trace": ("sweep",)})
 
     def __post_init__(self) -> None:
         check(self.system, self.rule)
+
+    @property
+    def work(self) -> tuple[float, str]:
+        """Sites visited by one chain."""
+        return float(self.sweeps) * self.system.volume, "probability_changing"
+
+    def identity(self) -> dict[str, Any]:
+        """See Producer."""
+        return {"method": "probability_changing", "version": VERSION, "rule": self.rule, "sweeps": self.sweeps,
+                "first": self.first, "begin": self.begin, **describe(self.system)}  # fmt: skip
 
     @cached_property
     def kernel(self) -> Any:
@@ -137,35 +147,36 @@ class Finder:
         """How p moves, in units of the step, when clusters wind none, one or both ways."""
         return np.array([self.system.model.states, 0.0, -1.0] if self.rule == SELF_DUAL else [1.0, -1.0, -1.0])
 
-    def start(self, sweeps: int, seed: int, words: Sequence[int], chain: int, p: float = 0.5) -> Search:
+    def start(self, place: Place, given: State) -> State:
         """A chain before its first sweep: even chains from a random configuration, odd ones from the ordered one."""
-        rng = stream(seed, Purpose.WALKER, *words, STREAM, chain, 0)
-        spins = initial(self.system, "ordered" if chain % 2 else "random", rng)
-        return Search(spins, rng, np.array([p]), np.zeros(1, np.int64), np.zeros(sweeps))
+        rng = place.stream(Purpose.PROBABILITY_CHANGING)
+        spins = initial(self.system, "ordered" if place.chain % 2 else "random", rng)
+        p, done = np.array([self.begin]), np.zeros(1, np.int64)
+        return {"spins": spins, "rng": rng, "p": p, "done": done, "trace": np.zeros(self.sweeps)}
 
-    def run(self, search: Search, stop: Callable[[], bool] = lambda: False, chunk: int = 1000) -> bool:
-        """Go on to the last sweep (True), or until `stop` says so (False), in place."""
-        columns, table = self.system.columns, self.system.neighbours
-        while search.done[0] < search.trace.size:
-            if stop():
-                return False
-            part = search.trace[search.done[0] : search.done[0] + chunk]
-            self.kernel(
-                search.spins, search.rng, table, self.steps, self.system.lattice.bond_sites.start, columns.start,
-                self.score, self.first, search.p, int(search.done[0]), part,
-            )  # fmt: skip
-            search.done += part.size
-        return True
+    def advance(self, place: Place, given: State, state: State, comm: Comm) -> bool:
+        """CHUNK sweeps."""
+        done = int(state["done"][0])
+        part = state["trace"][done : done + CHUNK]
+        self.kernel(
+            state["spins"], state["rng"], self.system.neighbours, self.steps, self.system.lattice.bond_sites.start,
+            self.system.columns.start, self.score, self.first, state["p"], done, part,
+        )  # fmt: skip
+        state["done"] += part.size
+        return bool(state["done"][0] == self.sweeps)
+
+    def record(self, state: State) -> State:
+        """The path of p."""
+        return {"trace": state["trace"]}
 
     def beta(self, p: float) -> float:
         """The inverse temperature of a bond probability."""
         return -float(np.log1p(-p)) / self.system.physics.gap_span
 
-    def answer(self, chains: Sequence[Search], source: str) -> tuple[float, Replicas]:
+    def answer(self, produced: Produced) -> Value:
         """beta(L) from the second halves of independent chains, with leave-one-chain-out replicas."""
-        means = np.array([chain.trace[chain.trace.size // 2 :].mean() for chain in chains])
-        rest = (means.sum() - means) / (means.size - 1)
-        return self.beta(float(means.mean())), {source: np.array([self.beta(p) for p in rest])}
+        mean, replicas = left_out(produced, produced["trace"][:, self.sweeps // 2 :].mean(axis=1))
+        return self.beta(mean), {source: np.array([self.beta(p) for p in rest]) for source, rest in replicas.items()}
 
 
 def check(system: System, rule: str) -> None:

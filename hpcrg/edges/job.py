@@ -1,0 +1,126 @@
+"""A job as a process or a set of MPI ranks: the world, the lock on the state, signals, progress, provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hpcrg import __version__
+from hpcrg.comm import Alone, Comm
+from hpcrg.edges.signals import stop_requests
+from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
+from hpcrg.files import write_atomically
+from hpcrg.producing import Stop
+from hpcrg.progress import Report, reporting
+
+PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
+LAUNCHER_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+
+
+def world(expected_ranks: int | None) -> Comm:
+    """The ranks of this run; without a launcher, one, and MPI is not even loaded."""
+    if expected_ranks in (None, 1) and not any(v in os.environ for v in LAUNCHER_VARIABLES):
+        return Alone()
+    from hpcrg.edges import mpi
+
+    return mpi.world(expected_ranks)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The ranks of a job, whether it is asked to stop, and whom to tell how far it is."""
+
+    comm: Comm
+    stop: Stop
+    report: Report
+
+
+@contextmanager
+def job(
+    title: str, what: str, identifier: str, output: Path, state: Path, ranks: int | None, time_limit: float | None
+) -> Iterator[Job]:  # fmt: skip
+    """Run on all ranks with the state directory of `identifier` locked; afterwards rank 0 notes who made `output`.
+    Raises InputError when another run holds the state."""
+    comm = world(ranks)
+    begun = time.time()
+    with _owned(state / identifier, what, comm), stop_requests(time_limit) as stop:
+        with reporting(title, quiet=comm.rank != 0) as report, _together(comm):
+            yield Job(comm, stop, report)
+    if comm.rank == 0:
+        _provenance(identifier, output, comm.size, begun)
+
+
+@contextmanager
+def _together(comm: Comm) -> Iterator[None]:
+    """What one rank cannot get over ends all ranks, which would wait for it for ever."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:
+        if comm.size == 1:
+            raise
+        known = [status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)]
+        print(f"error: {error}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
+        comm.abort(known[0] if known else 1)
+
+
+@contextmanager
+def _owned(directory: Path, what: str, comm: Comm) -> Iterator[None]:
+    """Hold the lock of one state on rank 0; every rank learns when it is held by another run."""
+    lock = FileLock(directory / "lock") if comm.rank == 0 else None
+    held = None
+    if lock is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            held = f"{directory}: expected to be the only run on this {what}, found another that holds its lock"
+    held = comm.bcast(held)
+    if held:
+        raise InputError(held)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _provenance(identifier: str, output: Path, ranks: int, begun: float) -> None:
+    """Who made the file, when and where: a sidecar, so that equal physics gives equal files."""
+    path = output.with_suffix(".provenance.json")
+    runs = _earlier(path)
+    runs.append({
+        "id": identifier, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
+        "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
+        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: _version(p) for p in PACKAGES},
+    })  # fmt: skip
+    write_atomically(path, json.dumps(runs, indent=1).encode())
+
+
+def _earlier(path: Path) -> list[dict[str, object]]:
+    """The runs recorded so far; none where the sidecar cannot be read, which is no reason to lose a file."""
+    try:
+        found: list[dict[str, object]] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,16 @@
+rule produce:
+    output:
+        f"{OUT}/series/{{series}}.h5",
+    params:
+        campaign=CAMPAIGN_FILE,
+        request=lambda wildcards: SERIES[wildcards.series].request(),
+        state=f"{OUT}/state",
+    threads: cores_of(CAMPAIGN.resources.ranks)
+    resources:
+        tasks=at_most(CAMPAIGN.resources.ranks),
+        mpi="mpiexec",
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 120,
+    shell:
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg produce {params.campaign}"
+        " --series {wildcards.series} --output {output} --state {params.state} --ranks {resources.tasks}"
