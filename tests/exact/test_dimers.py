@@ -12,13 +12,15 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import chi2
 
-from hpcrg.dimers import Dimers, directed_loop, pocket, run
-from hpcrg.dimers.correlations import dimer_exponent, energy, monomer_exponent, monomer_monomer
+from hpcrg import producing
+from hpcrg.dimers import Dimers, directed_loop, pocket
+from hpcrg.dimers.correlations import dimer_exponent, energy, monomer_exponent, monomer_monomer, spec
 from hpcrg.dimers.covering import beside, columnar, direction_of, is_covering, parallel_plaquettes, winding
 from hpcrg.dimers.exact import ENTROPY, count_coverings, coverings, entropy_per_site, log_coverings, parallel
 from hpcrg.errors import Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.lattice import Lattice
+from hpcrg.producing import Series
 from hpcrg.rng import advance, choose, fraction, load, store
 
 FALSE_ALARM = 1e-9
@@ -27,6 +29,11 @@ MOVES = 1_000_000
 SQUARE = Lattice((4, 4))
 COUPLINGS = (0.0, 0.6)
 COUNTS = {(4, 4): 272, (4, 6): 3108, (6, 6): 90176, (8, 8): 311853312}
+
+
+def run(spec, chains):
+    """Chains of a producer."""
+    return producing.run(Series("test", spec.lattice.shape[-1], spec, SEED, chains))
 
 
 @cache
@@ -227,7 +234,7 @@ def test_never_turning_back_is_right_without_interaction():
 @pytest.mark.parametrize("coupling", COUPLINGS)
 def test_monomers(coupling):
     """M(r) against all coverings with two monomers; the twin that does not divide by the sum of weights is refused."""
-    result = run(Dimers(SQUARE, coupling, "directed_loop", 5, 20, 20_000), SEED, (3,), range(20))
+    result = run(Dimers(SQUARE, coupling, "directed_loop", 5, 20, 20_000), 20)
     near, whole = SQUARE.neighbours(), np.exp(-coupling * listing()[2]).sum()
     for x, y in ((1, 0), (1, 2)):
         pairs = coverings(near, (0, y * 4 + x))
@@ -247,7 +254,7 @@ def test_energy(algorithm, shape):
     coupling = 0.6
     energies = energies_of(shape)
     weights = np.exp(-coupling * energies)
-    result = run(Dimers(Lattice(shape), coupling, algorithm, 4, 50, 20_000), SEED, (4,), range(20))
+    result = run(Dimers(Lattice(shape), coupling, algorithm, 4, 50, 20_000), 20)
     value, replicas = energy(result)
     assert abs(value - weights @ energies / weights.sum() / np.prod(shape)) < 8 * combined_error(replicas)
 
@@ -314,8 +321,7 @@ def test_entropy_by_integration():
         nodes, gains = np.polynomial.legendre.leggauss(order)
         for k, (node, gain) in enumerate(zip(nodes, gains, strict=True)):
             coupling = float(low + (high - low) * (node + 1) / 2)
-            spec = Dimers(lattice, coupling, "directed_loop", 8, 500, 4000)
-            value, replicas = energy(run(spec, SEED, (5, int(low), k), range(20)))
+            value, replicas = energy(run(Dimers(lattice, coupling, "directed_loop", 8, 500, 4000), 20))
             total += gain * (high - low) / 2 * value * 64
             variance += (gain * (high - low) / 2 * 64 * combined_error(replicas)) ** 2
     assert variance < 0.03**2
@@ -323,12 +329,17 @@ def test_entropy_by_integration():
     assert abs(total - np.log(4.0) - log_coverings(8, 8)) > 8 * np.sqrt(variance)
 
 
+def changed(produced, **arrays):
+    """The same series with other arrays."""
+    return replace(produced, arrays=produced.arrays | arrays)
+
+
 @pytest.mark.slow
 def test_exponents():
     """Monomers decay as r^-1/2, dimers as r^-2. The twins, dimers without the product of densities taken off and
     monomers counted by turn instead of by loop, are refused."""
     results = [
-        run(Dimers(Lattice((size, size)), 0.0, "directed_loop", moves, 50, samples), SEED, (6,), range(20))
+        run(Dimers(Lattice((size, size)), 0.0, "directed_loop", moves, 50, samples), 20)
         for size, moves, samples in ((16, 6, 20_000), (24, 8, 12_000), (32, 8, 12_000), (48, 10, 4_000))
     ]
     monomers, dimers = monomer_exponent(results), dimer_exponent(results)
@@ -336,10 +347,15 @@ def test_exponents():
     assert dimers.error < 0.15
     assert abs(monomers.value + 0.5) < 6 * monomers.error
     assert abs(dimers.value + 2) < 6 * dimers.error
-    sites_and_samples = [2 * r.spec.lattice.volume * r.spec.samples // 16 for r in results]
-    signs = [(1 - 2 * (np.arange(r.pairs.shape[2]) % 2)) * k for r, k in zip(results, sites_and_samples, strict=True)]
-    whole = dimer_exponent([replace(r, pairs=r.pairs + s) for r, s in zip(results, signs, strict=True)])
-    by_turn = [replace(r, monomers=r.monomers / r.monomers.sum(axis=(1, 2), keepdims=True)) for r in results]
+    sites_and_samples = [2 * spec(r).lattice.volume * spec(r).samples // 16 for r in results]
+    signs = [
+        (1 - 2 * (np.arange(r["pairs"].shape[2]) % 2)) * k for r, k in zip(results, sites_and_samples, strict=True)
+    ]
+    whole = dimer_exponent([changed(r, pairs=r["pairs"] + s) for r, s in zip(results, signs, strict=True)])
+    by_turn = [
+        changed(r, monomers=r["monomers"] * 1e6 / r["monomers"].sum(axis=(1, 2), keepdims=True)) for r in results
+    ]
+    by_turn = [changed(r, monomers=r["monomers"] * spec(r).moves * spec(r).samples) for r in by_turn]
     turns = monomer_exponent(by_turn)
     assert abs(whole.value + 2) > 6 * whole.error
     assert abs(turns.value + 0.5) > 6 * turns.error

@@ -3,21 +3,23 @@ averages, and the latent heat of the ten-state Potts model. Every twin has one f
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from hpcrg import producing
+from hpcrg.comm import Alone
 from hpcrg.enumeration import enumerate_all
 from hpcrg.errors import InputError, Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.flat_histogram import first_order, multicanonical, wang_landau
 from hpcrg.flat_histogram.landscape import landscape
 from hpcrg.flat_histogram.results import Histograms, canonical, histograms
+from hpcrg.flat_histogram.run import FlatHistogram, Walks
 from hpcrg.lattice import Lattice
 from hpcrg.models import ising, potts
+from hpcrg.producing import Produced, Series
 from hpcrg.system import System
 
 FALSE_ALARM = 1e-9
@@ -33,22 +35,21 @@ class Trial:
 
     def __init__(self, name):
         self.system = SYSTEMS[name]
-        self.land = landscape(self.system)
+        self.flat = FlatHistogram(Walks(self.system, None, None, 1e-5), 2, PLAN)
+        self.land = self.flat.land
         self.exact = enumerate_all(self.system)
         energies, self.states = np.unique(self.exact.energy.astype(np.int64), return_counts=True)
         self.places = energies - self.land.lowest
-        self.walks = [wang_landau.start(self.land, 1, (5,), chain) for chain in range(2)]
-        for walk in self.walks:
-            assert wang_landau.run(self.land, walk, 1e-5)
-        self.ln_g = wang_landau.combine(self.walks)
+        self.produced = producing.run(Series(name, 4, self.flat, 2, CHAINS))
+        self.given = self.produced.given
+        self.ln_g = wang_landau.combine(self.given["known"] > 0, self.given["ln_g"])
 
-    def produce(self, ln_g=None, plan=PLAN):
-        chains = []
-        for chain in range(CHAINS):
-            one = multicanonical.start(self.land, plan, self.ln_g if ln_g is None else ln_g, 2, (5,), chain)
-            assert multicanonical.run(self.land, plan, one)
-            chains.append(one)
-        return chains
+    def produce(self, ln_g):
+        """Chains with given weights."""
+        given = {"ln_g": ln_g[None], "known": np.ones((1, ln_g.size), np.uint8)}
+        series = self.produced.series
+        records = [producing.run_chain(series, producing.MAIN, self.flat, c, given) for c in range(CHAINS)]
+        return Produced(series, producing.stacked(records), given)
 
     def error(self, ln_g):
         """ln g less the exact one, shifted to the same total."""
@@ -80,81 +81,62 @@ def trial(request):
 
 def test_wang_landau_finds_the_density_of_states(trial):
     """Seen: errors of 0.01 to 0.02. The twin never reduces f."""
-    for walk in trial.walks:
-        assert (np.flatnonzero(walk.known) == trial.places).all()
-        assert np.abs(trial.error(walk.ln_g)).max() < 0.15
-    twin = wang_landau.start(trial.land, 1, (5,), 0)
-    wang_landau.step(trial.land, twin, int(trial.walks[0].counters[wang_landau.STEPS]) // trial.system.volume)
+    for known, ln_g in zip(trial.given["known"], trial.given["ln_g"], strict=True):
+        assert (np.flatnonzero(known) == trial.places).all()
+        assert np.abs(trial.error(ln_g)).max() < 0.15
+    twin = wang_landau.start(trial.land, trial.produced.series.place(producing.PILOT, 0))
+    wang_landau.step(trial.land, twin, 20_000)
     assert np.abs(trial.error(twin.ln_g)).max() > 0.3
 
 
 def test_production_is_exact(trial):
-    chains = trial.produce()
-    data = histograms(trial.land, chains, "test")
+    data = histograms(trial.produced, trial.land.levels)
     assert np.abs(trial.pulls(data)).max() < LIMIT
-    assert min(chain.round_trips for chain in chains) > 100
+    assert trial.produced["half_trips"].min() > 200
     exact, model = trial.exact, trial.system.model
     for beta in BETAS:
-        values = [model.order2(chain.order, trial.system.volume) for chain in chains]
-        value, replicas = canonical(trial.land, chains, values, beta, "test")
+        values = model.order2(trial.produced["order"], trial.system.volume)
+        value, replicas = canonical(trial.produced, trial.land.levels, values, beta)
         assert abs(value - exact.weights(beta) @ exact.order2) / combined_error(replicas) < LIMIT
 
 
 def test_production_is_exact_with_poor_weights(trial):
     """Weights that are far from 1 / g cost time, not truth."""
     tilt = 0.3 * np.sin(np.arange(trial.ln_g.size) / 3.0)
-    assert np.abs(trial.pulls(histograms(trial.land, trial.produce(trial.ln_g + tilt), "test"))).max() < LIMIT
+    assert np.abs(trial.pulls(histograms(trial.produce(trial.ln_g + tilt), trial.land.levels))).max() < LIMIT
 
 
 def test_twins_are_rejected(trial):
     """Weights corrected for with the wrong sign; correction for older weights than those that were used."""
-    data = histograms(trial.land, trial.produce(), "test")
+    data = histograms(trial.produced, trial.land.levels)
     wrong_sign = Histograms(data.levels, -data.ln_w, data.counts, data.source)
     assert np.abs(trial.pulls(wrong_sign)).max() > LIMIT
     used = trial.produce(trial.ln_g + 0.02 * trial.land.levels)
-    older = Histograms(data.levels, data.ln_w, histograms(trial.land, used, "test").counts, "test")
+    older = Histograms(data.levels, data.ln_w, histograms(used, trial.land.levels).counts, "test")
     assert np.abs(trial.pulls(older)).max() > LIMIT
 
 
-def test_stopping_changes_nothing(trial):
-    """A walk and a chain that stop and go on are those that did not stop."""
-    walk = wang_landau.start(trial.land, 1, (5,), 0)
-    for final in (1e-2, 1e-3, 1e-5):
-        wang_landau.run(trial.land, walk, final, stop=iter([False, True] * 10**6).__next__)
-        while not wang_landau.run(trial.land, walk, final, stop=iter([False] * 7 + [True]).__next__):
-            pass
-    for name, array in vars(walk).items():
-        assert np.array_equal(array, vars(trial.walks[0])[name]), name
-    whole = trial.produce()[0]
-    parts = multicanonical.start(trial.land, PLAN, trial.ln_g, 2, (5,), 0)
-    while not multicanonical.run(trial.land, PLAN, parts, stop=iter([False, True]).__next__):
-        parts = replace(parts, **{name: array.copy() for name, array in vars(parts).items()})
-    for name, array in vars(parts).items():
-        assert np.array_equal(array, vars(whole)[name]), name
-
-
 def test_energies_stay_those_of_the_spins(trial):
-    for chain in trial.produce():
-        energy = trial.land.energy(chain.spins, trial.system.neighbours, trial.land.couplings)
-        assert energy == chain.counters[0] == chain.energies[-1, -1]
+    """The energy that is kept up to date is that of the spins."""
+    place = trial.produced.series.place(producing.MAIN, 0)
+    state = trial.flat.start(place, trial.given)
+    while not trial.flat.advance(place, trial.given, state, Alone()):
+        energy = trial.land.energy(state["spins"], trial.system.neighbours, trial.land.couplings)
+        assert energy == state["counters"][0] == state["energies"][state["done"][0] - 1, -1]
 
 
 def test_a_window_is_kept():
     """Production in a part of the spectrum has the shape of that part."""
     system = SYSTEMS["ising"]
-    land = landscape(system, -20, 0)
-    walk = wang_landau.start(land, 1, (6,), 0)
-    wang_landau.run(land, walk, 1e-4)
-    chains = [multicanonical.start(land, PLAN, wang_landau.combine([walk]), 2, (6,), c) for c in range(CHAINS)]
-    for chain in chains:
-        multicanonical.run(land, PLAN, chain)
-        assert chain.energies.min() == -20
-        assert chain.energies.max() == 0
+    flat = FlatHistogram(Walks(system, -20, 0, 1e-4), 1, PLAN)
+    produced = producing.run(Series("window", 4, flat, 2, CHAINS))
+    assert produced["energies"].min() == -20
+    assert produced["energies"].max() == 0
     energies, states = np.unique(enumerate_all(system).energy.astype(int), return_counts=True)
     inside = (energies >= -20) & (energies <= 0)
     exact = np.log(states[inside] / states[inside].sum())
     for k, level in enumerate(energies[inside]):
-        value, replicas = histograms(land, chains, "x").derive(
+        value, replicas = histograms(produced, flat.land.levels).derive(
             lambda s, level=level: s.ln_p(0.0)[s.levels == level].sum()
         )
         assert abs(value - exact[k]) / combined_error(replicas) < LIMIT
@@ -164,7 +146,7 @@ def test_refusals():
     with pytest.raises(InputError, match="window"):
         landscape(SYSTEMS["ising"], 4, 4)
     with pytest.raises(InputError, match="sweeps"):
-        wang_landau.start(landscape(SYSTEMS["ising"], -31, -29), 1, (5,), 0)
+        wang_landau.start(landscape(SYSTEMS["ising"], -31, -29), producing.Place(1, (5,), 0))
     with pytest.raises(Unsupported, match="integer energies"):
         landscape(System(ising(field=0.1), Lattice((4, 4))))
 
@@ -197,15 +179,11 @@ def test_latent_heat_of_ten_state_potts():
     twin takes the distance between peaks, which is 15 % too large there."""
     side, q = 20, 10
     volume = side * side
-    land = landscape(System(potts(q), Lattice((side, side))), -int(1.98 * volume), -int(0.45 * volume))
-    walk = wang_landau.start(land, 3, (20,), 0)
-    wang_landau.run(land, walk, 5e-6)
     plan = multicanonical.Plan(8, 600, 10, 2000, (-int(1.65 * volume), -int(0.98 * volume)))
-    chains = [multicanonical.start(land, plan, wang_landau.combine([walk]), 3, (20,), c) for c in range(4)]
-    for chain in chains:
-        multicanonical.run(land, plan, chain)
-        assert chain.round_trips > 4
-    data = histograms(land, chains, "test")
+    walks = Walks(System(potts(q), Lattice((side, side))), -int(1.98 * volume), -int(0.45 * volume), 5e-6)
+    produced = producing.run(Series("potts", side, FlatHistogram(walks, 1, plan), 3, 4))
+    assert (produced["half_trips"] > 8).all()
+    data = histograms(produced, walks.land.levels)
     found = first_order.analyse(data, volume, q, np.log1p(np.sqrt(q)))
     beta, beta_error = found["beta"][0], combined_error(found["beta"][1])
     latent, error = found["latent"][0], combined_error(found["latent"][1])

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from hpcrg import producing
 from hpcrg.lattice import Lattice
-from hpcrg.percolation import Percolation, run
+from hpcrg.percolation import Percolation
 from hpcrg.percolation.canonical import canonical, derivative
 from hpcrg.percolation.graph import Graph, graph_of
 from hpcrg.percolation.newman_ziff import QUANTITIES, choose, load, occupy_bonds, occupy_sites, shuffle, store
 from hpcrg.percolation.scaling import moment_rows, wrapping_rows
+from hpcrg.producing import Series
 from hpcrg.rng import Purpose, stream
 
 FALSE_ALARM = 1e-9
@@ -30,6 +32,11 @@ COVER = 5
 REALISATIONS = 2_000_000
 CASES = [("site", (3, 3)), ("bond", (3, 3)), ("site", (2, 4)), ("bond", (2, 4)), ("site", (4, 2))]
 OTHERS = [("site", (2, 3), "triangular"), ("bond", (2, 2), "honeycomb"), ("site", (3, 2), "honeycomb")]
+
+
+def run(spec, chains):
+    """Chains of a producer."""
+    return producing.run(Series("test", spec.lattice.shape[-1], spec, SEED, chains))
 
 
 def square_bonds(shape):
@@ -195,20 +202,20 @@ def p_values(kind, shape, first):
 @pytest.mark.parametrize(("kind", "shape"), CASES)
 def test_first_wrapping(kind, shape):
     """The kernels' random orders give the exact distribution of first wrappings."""
-    result = run(Percolation(Lattice(shape), kind, REALISATIONS), SEED, (7,), [0])
-    assert (p_values(kind, shape, result.first[0]) > FALSE_ALARM).all()
+    result = run(Percolation(Lattice(shape), kind, REALISATIONS), 1)
+    assert (p_values(kind, shape, result["first"][0]) > FALSE_ALARM).all()
 
 
 @pytest.mark.parametrize(("kind", "shape"), CASES)
 def test_moments(kind, shape):
     """Mean cluster statistics at every n, in units of their exact standard errors."""
     realisations = 200_000
-    result = run(Percolation(Lattice(shape), kind, realisations), SEED, (8,), [0])
+    result = run(Percolation(Lattice(shape), kind, realisations), 1)
     table = enumeration(kind, shape)
     n = occupied(table)
     for k in range(result.items + 1):
         wanted, spread = table[n == k, 2:].mean(axis=0), table[n == k, 2:].std(axis=0)
-        found = result.sums[0, :, k] / realisations
+        found = result["sums"][0, :, k] / realisations
         np.testing.assert_array_less(np.abs(found - wanted), 6.5 * spread / np.sqrt(realisations) + 1e-9)
 
 
@@ -329,7 +336,7 @@ def test_canonical_of_a_large_lattice():
 
 def test_rows():
     """Row 0 is everything, row 1 + b leaves block b out; wrapping never decreases with n."""
-    result = run(Percolation(Lattice((4, 4)), "site", 50), SEED, (11,), range(3))
+    result = run(Percolation(Lattice((4, 4)), "site", 50), 3)
     rows = wrapping_rows(result, "any")
     np.testing.assert_allclose(rows[0], rows[1:].mean(axis=0))
     assert all((np.diff(row) >= 0).all() for row in rows)

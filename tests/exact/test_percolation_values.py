@@ -8,9 +8,10 @@ from functools import cache
 
 import pytest
 
+from hpcrg import producing
 from hpcrg.estimate import combined_error
 from hpcrg.lattice import Lattice
-from hpcrg.percolation import Percolation, run
+from hpcrg.percolation import Percolation
 from hpcrg.percolation.pinson import wrapping
 from hpcrg.percolation.scaling import (
     at,
@@ -21,11 +22,13 @@ from hpcrg.percolation.scaling import (
     moment_rows,
     threshold,
 )
+from hpcrg.producing import Series
+from hpcrg.straight import power
 
 pytestmark = pytest.mark.slow
 
 SEED = 20261124
-BLOCKS = 40
+CHAINS = 40
 SIGMAS = 8  # a t-distribution of 39 degrees of freedom: false alarm below 1e-8
 SITE_SQUARE = 0.592746051  # Jacobsen, J. Phys. A 48, 454003 (2015)
 SQUARE = {"site": SITE_SQUARE, "bond": 0.5}
@@ -39,8 +42,9 @@ CUBIC = {"site": 0.311608, "bond": 0.248812}  # Wang et al., Phys. Rev. E 87, 05
 
 @cache
 def sample(kind, lattice, shape, realisations):
-    """40 blocks."""
-    return run(Percolation(Lattice(shape, lattice), kind, realisations), SEED, (12,), range(BLOCKS))
+    """40 chains."""
+    spec = Percolation(Lattice(shape, lattice), kind, realisations)
+    return producing.run(Series("test", shape[-1], spec, SEED, CHAINS))
 
 
 def square(kind):
@@ -63,15 +67,16 @@ def test_square_threshold(kind):
 
 @pytest.mark.parametrize("kind", ["site", "bond"])
 def test_square_exponents(kind):
-    """nu = 4/3 and D_f = 91/48; the twin at a wrong p is refused."""
-    results = square(kind)
-    nu, fractal = inverse_nu(results, "any", SQUARE[kind]), fractal_dimension(results, SQUARE[kind])
+    """nu = 4/3 and D_f = 91/48; the twin at one p below the threshold is refused."""
+    results, level = square(kind), wrapping().x
+    nu, fractal = inverse_nu(results, "axis", level), fractal_dimension(results, "axis", level)
     assert nu.error < 0.02
     assert fractal.error < 0.005
     assert abs(nu.value - 3 / 4) < SIGMAS * nu.error
     assert abs(fractal.value - 91 / 48) < SIGMAS * fractal.error
-    beside = fractal_dimension(results, SQUARE[kind] - 0.01)
-    assert abs(beside.value - 91 / 48) > SIGMAS * beside.error
+    masses = [at(r, moment_rows(r, "largest"), SQUARE[kind] - 0.01) for r in results]
+    beside = power([32, 64, 128], masses)
+    assert abs(beside.value + 2 - 91 / 48) > SIGMAS * beside.error
 
 
 def test_clusters_per_bond_square():

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from hpcrg import population
+from hpcrg import producing
+from hpcrg.comm import Alone
 from hpcrg.enumeration import enumerate_all
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Disorder
 from hpcrg.models.ising import ising
-from hpcrg.population import Annealing, combine, combine_ln_z
+from hpcrg.population import Cooling, Population, Schedule, cooling, resampling
+from hpcrg.population.resampling import combine, combine_ln_z, ln_z
+from hpcrg.producing import Series
 from hpcrg.system import System
-from hpcrg.updates import UPDATES
 
 FALSE_ALARM = 1e-9
 CHAINS, WALKERS, BETA = 40, 400, 1.0
-RIGHT = population.resample
+RIGHT = resampling.resample
 LIMIT = student.isf(FALSE_ALARM / 2, CHAINS - 1)
 
 
@@ -57,33 +59,28 @@ class Trial:
 
     def __init__(self, name, update="metropolis"):
         self.system, self.disorder = CASES[name]
-        self.annealing = self.make(update)
-        self.betas = tuple(np.linspace(0, BETA, 11))
+        self.annealing = Population(Schedule(Cooling(self.system, update, WALKERS, 1), BETA, 0.1))
+        self.series = Series(name, 4, self.annealing, 1, CHAINS)
+        self.betas = np.linspace(0, BETA, 11)
         self.exact = enumerate_all(self.system, self.disorder)
 
-    def make(self, update, comm=None):
-        built = UPDATES[update].build(self.system)
-        extra = {} if comm is None else {"comm": comm}
-        return Annealing(self.system, built, update, WALKERS, 1, self.disorder, **extra)
+    def chain(self, number, comm=None):
+        """The record of one chain on the trial's schedule."""
+        given = {"betas": self.betas[None]}
+        return producing.run_chain(self.series, producing.MAIN, self.annealing, number, given, comm)
 
-    def chains(self, seed=1):
-        done = []
-        for chain in range(CHAINS):
-            p = self.annealing.start(len(self.betas), seed, (5,), chain)
-            assert self.annealing.run(p, self.betas)
-            done.append(p)
-        return done
+    def chains(self):
+        return producing.stacked([self.chain(number) for number in range(CHAINS)])
 
     def pulls(self, chains):
         """(value - exact) / error of ln Z, energy and order parameter at the last beta."""
         weights = self.exact.weights(BETA)
         raw = -BETA * self.exact.energy
-        ln_z = np.log(np.exp(raw - raw.max()).mean()) + raw.max()
-        found = np.array([p.ln_z[-1] for p in chains])
-        wanted = [(*combine_ln_z(found), ln_z)]
+        exact_ln_z = np.log(np.exp(raw - raw.max()).mean()) + raw.max()
+        found = ln_z(chains["ln_q"])[:, -1]
+        wanted = [(*combine_ln_z(found), exact_ln_z)]
         for name, values in (("energy", self.exact.energy), ("order2", self.exact.order2)):
-            measured = np.array([getattr(p, name)[-1] for p in chains])
-            wanted.append((*combine(measured, found), weights @ values))
+            wanted.append((*combine(chains[name][:, -1], found), weights @ values))
         scale = (CHAINS - 1) / np.sqrt(CHAINS)
         return np.array([(value - exact) / (scale * replicas.std()) for value, replicas, exact in wanted])
 
@@ -114,9 +111,9 @@ def nobody(key, step, energies, change):
 @pytest.mark.parametrize("twin", [unnormalised, nobody])
 @pytest.mark.parametrize("name", ["ising", "glass"])
 def test_twins_are_rejected(monkeypatch, twin, name):
-    monkeypatch.setattr(population, "resample", twin)
+    monkeypatch.setattr(cooling, "resample", twin)
     trial = Trial(name)
-    trial.betas = tuple(np.linspace(0, BETA, 4))
+    trial.betas = np.linspace(0, BETA, 4)
     assert np.abs(trial.pulls(trial.chains())).max() > LIMIT
 
 
@@ -129,24 +126,24 @@ def test_resampling_leaves_the_right_numbers_of_copies():
     spread = np.sqrt((tau % 1) * (1 - tau % 1) / 4000)
     assert (np.abs(copies.mean(axis=0) - tau) < 7 * spread + 1e-9).all()
     culled = (copies == 0).mean()
-    assert abs(culled - population.culled_fraction(energies, 0.7)) < 0.01
-    assert population.culled_fraction(energies, population.next_step(energies, 5.0, 0.1)) == pytest.approx(0.1)
+    assert abs(culled - resampling.culled_fraction(energies, 0.7)) < 0.01
+    assert resampling.culled_fraction(energies, resampling.next_step(energies, 5.0, 0.1)) == pytest.approx(0.1)
 
 
 def test_families():
-    entropy, rho = population.family_sizes(np.array([0, 0, 0, 3]))
+    entropy, rho = resampling.family_sizes(np.array([0, 0, 0, 3]))
     assert entropy == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
     assert rho == pytest.approx(4 * (0.75**2 + 0.25**2))
 
 
 def test_schedule_culls_as_asked():
     trial = Trial("glass")
-    betas = trial.annealing.schedule(BETA, 0.1, 2, (5,))
+    produced = producing.run(trial.series)
+    betas = produced.given["betas"][0]
     assert betas[0] == 0.0
     assert betas[-1] == BETA
     assert 5 < len(betas) < 40
-    trial.betas = betas
-    assert np.abs(trial.pulls(trial.chains())).max() < LIMIT
+    assert np.abs(trial.pulls(produced.arrays)).max() < LIMIT
 
 
 class Lockstep:
@@ -166,7 +163,7 @@ class Lockstep:
 
 
 def on_ranks(trial, size):
-    """The blocks and records of one chain on `size` threads that act as ranks."""
+    """The records of one chain on `size` threads that act as ranks."""
     import threading
 
     class Meeting:
@@ -175,26 +172,20 @@ def on_ranks(trial, size):
     out = [None] * size
 
     def work(rank):
-        annealing = trial.make("metropolis", Lockstep(rank, size, Meeting))
-        p = annealing.start(len(trial.betas), 1, (5,), 0)
-        annealing.run(p, trial.betas)
-        out[rank] = p
+        out[rank] = trial.chain(0, Lockstep(rank, size, Meeting))
 
     threads = [threading.Thread(target=work, args=(r,)) for r in range(size)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return np.concatenate([p.block for p in out]), out[0]
+    return out
 
 
-def test_ranks_and_interruptions_change_nothing():
+def test_ranks_change_nothing():
     trial = Trial("glass")
-    whole = trial.annealing.start(len(trial.betas), 1, (5,), 0)
-    while not trial.annealing.run(whole, trial.betas, stop=iter([False, False, True] * 10).__next__):
-        pass
-    for size in (1, 2, 3):
-        block, first = on_ranks(trial, size)
-        assert np.array_equal(block, whole.block)
-        assert np.array_equal(first.ln_q, whole.ln_q)
-        assert np.array_equal(first.family, whole.family)
+    whole = trial.chain(0, Alone())
+    for size in (2, 3):
+        for record in on_ranks(trial, size):
+            for name, values in record.items():
+                assert np.array_equal(values, whole[name]), name

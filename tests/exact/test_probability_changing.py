@@ -11,13 +11,16 @@ import pytest
 from scipy.stats import chi2
 from scipy.stats import t as student
 
+from hpcrg import producing
 from hpcrg.errors import InputError, Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.intercept import intercept, weighted_mean
 from hpcrg.jit import helper
 from hpcrg.lattice import Lattice
 from hpcrg.models import ising, potts
-from hpcrg.probability_changing import HALF, SELF_DUAL, Finder, displacements, packed, turn
+from hpcrg.probability_changing import HALF, SELF_DUAL, Finder
+from hpcrg.probability_changing.run import displacements, packed, turn
+from hpcrg.producing import Series
 from hpcrg.system import System
 
 FALSE_ALARM = 1e-9
@@ -71,13 +74,12 @@ def exact_windings(shape, q, p):
     return weight / weight.sum()
 
 
-def observed(finder, sweeps, chains, p):
+def observed(finder, chains):
     """How often each case was seen every 5 sweeps, while p all but stood still: its moves tell the cases."""
     counts = np.zeros(3)
-    for chain in range(chains):
-        search = finder.start(sweeps, 3, (4,), chain, p)
-        finder.run(search)
-        moves = np.diff(np.concatenate([[p], search.trace])) / (TINY * (1 + np.arange(sweeps) / 10) ** -0.75)
+    for trace in producing.run(Series("still", 2, finder, 3, chains))["trace"]:
+        steps = TINY * (1 + np.arange(finder.sweeps) / 10) ** -0.75
+        moves = np.diff(np.concatenate([[finder.begin], trace])) / steps
         case = np.array([np.abs(finder.score - m).argmin() for m in moves[100::5]])
         counts += np.bincount(case, minlength=3)
     return counts
@@ -98,17 +100,17 @@ def test_duality_gives_the_ratio_q(q):
 @pytest.mark.parametrize(("model", "q"), [(ising(), 2), (potts(3), 3)])
 def test_windings_are_as_frequent_as_enumerated(model, q):
     p = np.sqrt(q) / (1 + np.sqrt(q))
-    finder = Finder(System(model, Lattice((2, 2))), SELF_DUAL, TINY)
-    counts = observed(finder, 600, 30, p)
+    finder = Finder(System(model, Lattice((2, 2))), SELF_DUAL, 600, TINY, p)
+    counts = observed(finder, 30)
     assert p_value(counts, exact_windings((2, 2), q, p)) > FALSE_ALARM
     finder.__dict__["steps"] = np.array([packed(step) for step in ((0, 1), (0, 0), (0, -1), (0, 0))])
-    assert p_value(observed(finder, 600, 30, p), exact_windings((2, 2), q, p)) < FALSE_ALARM, "the twin sees x alone"
+    assert p_value(observed(finder, 30), exact_windings((2, 2), q, p)) < FALSE_ALARM, "the twin sees x alone"
 
 
 def test_windings_on_an_oblong():
-    finder = Finder(System(ising(), Lattice((3, 2))), HALF, TINY)
+    finder = Finder(System(ising(), Lattice((3, 2))), HALF, 600, TINY, 0.5)
     exact = exact_windings((3, 2), 2, 0.5)
-    counts = observed(finder, 600, 30, 0.5)
+    counts = observed(finder, 30)
     assert p_value(np.array([counts[0], counts[1:].sum()]), np.array([exact[0], exact[1:].sum()])) > FALSE_ALARM
 
 
@@ -119,13 +121,8 @@ def test_packed_displacements():
 
 
 def answer(system, rule, sweeps, chains, first=0.02):
-    finder = Finder(system, rule, first)
-    done = []
-    for chain in range(chains):
-        search = finder.start(sweeps, 5, (6, system.lattice.shape[0]), chain)
-        assert finder.run(search)
-        done.append(search)
-    return finder.answer(done, f"L{system.lattice.shape[0]}")
+    finder = Finder(system, rule, sweeps, first)
+    return finder.answer(producing.run(Series("find", system.lattice.shape[0], finder, 5, chains)))
 
 
 @helper
@@ -171,16 +168,6 @@ def test_critical_point_from_the_half_rule(model, power):
     assert combined_error(replicas) < 1e-3 * exact
     mean, replicas = weighted_mean(values)
     assert abs(mean - exact) > LIMIT * combined_error(replicas)
-
-
-def test_stopping_changes_nothing():
-    finder = Finder(System(potts(3), Lattice((6, 6))), SELF_DUAL)
-    whole, parts = (finder.start(2500, 1, (2,), 1) for _ in range(2))
-    assert finder.run(whole)
-    while not finder.run(parts, stop=iter([False, True]).__next__, chunk=600):
-        pass
-    for name, array in vars(parts).items():
-        assert np.array_equal(array, vars(whole)[name]), name
 
 
 def test_refusals():

@@ -1,4 +1,4 @@
-"""Runs of percolation and dimers: the same blocks however they are divided, files that resume, refusals, exact limits."""
+"""Percolation and dimers: refusals, exact limits, straight lines."""
 
 from __future__ import annotations
 
@@ -8,63 +8,15 @@ import math
 import numpy as np
 import pytest
 
-from hpcrg import dimers, percolation
-from hpcrg.errors import CorruptFile, InputError, Interrupted, Unsupported
+from hpcrg import dimers, percolation, producing
+from hpcrg.errors import InputError, Unsupported
 from hpcrg.lattice import Lattice
 from hpcrg.percolation.graph import Graph
 from hpcrg.percolation.pinson import class_probability, cross_probability, wrapping
+from hpcrg.producing import Series
 from hpcrg.straight import limit, power
 
-SEED, WORDS = 5, (1, 2)
-SITE = percolation.Percolation(Lattice((6, 6)), "site", 20)
-LOOPS = dimers.Dimers(Lattice((4, 6)), 0.3, "directed_loop", 2, 3, 10)
-CASES = [
-    (percolation, SITE, ("first", "sums")),
-    (percolation, percolation.Percolation(Lattice((4, 4), "honeycomb"), "bond", 20), ("first", "sums")),
-    (dimers, LOOPS, ("energy", "winding", "monomers", "pairs")),
-    (dimers, dimers.Dimers(Lattice((8, 8)), 0.0, "pocket", 2, 3, 10), ("energy", "winding", "monomers", "pairs")),
-]
-
-
-def assert_same(a, b, names):
-    assert (a.spec, a.seed, a.words, a.blocks) == (b.spec, b.seed, b.words, b.blocks)
-    for name in names:
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-
-
-@pytest.mark.parametrize(("package", "spec", "names"), CASES)
-def test_blocks_do_not_depend_on_their_company(package, spec, names):
-    """Blocks sampled together, apart and in another order are the same; two blocks or two seeds are not."""
-    whole = package.run(spec, SEED, WORDS, range(4))
-    parts = [package.run(spec, SEED, WORDS, blocks) for blocks in ([3, 1], [2], [0])]
-    assert_same(whole, package.merge(parts), names)
-    first = getattr(whole, names[0])
-    assert (first[0] != first[1]).any()
-    assert (getattr(package.run(spec, SEED + 1, WORDS, [0]), names[0]) != first[:1]).any()
-    with pytest.raises(ValueError, match="every block once"):
-        package.merge([parts[0], parts[0]])
-
-
-@pytest.mark.parametrize(("package", "spec", "names"), CASES)
-def test_files_resume(package, spec, names, tmp_path):
-    """What a stopped run has done is kept, and the end is the same; an altered or foreign file is refused."""
-    asked = iter([False, False, True])
-    with pytest.raises(Interrupted, match="block 2"):
-        package.produce(spec, SEED, WORDS, range(4), tmp_path, lambda: next(asked))
-    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert sorted(kept) == ["block-00000.npz", "block-00001.npz"]
-    whole = package.produce(spec, SEED, WORDS, range(4), tmp_path)
-    assert_same(whole, package.run(spec, SEED, WORDS, range(4)), names)
-    assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in kept.items())
-    package.save(tmp_path / "all.npz", whole)
-    assert_same(whole, package.load(tmp_path / "all.npz"), names)
-    with pytest.raises(CorruptFile, match="of this run"):
-        package.produce(spec, SEED + 1, WORDS, range(4), tmp_path)
-    damaged = bytearray((tmp_path / "block-00001.npz").read_bytes())
-    damaged[-30] ^= 1
-    (tmp_path / "block-00001.npz").write_bytes(damaged)
-    with pytest.raises(CorruptFile, match="sha256"):
-        package.produce(spec, SEED, WORDS, range(4), tmp_path)
+SEED = 5
 
 
 def test_refusals():
@@ -88,9 +40,10 @@ def test_refusals():
 
 def test_free_axes_are_never_wrapped():
     """With free boundaries there is nothing to wrap around."""
-    result = percolation.run(percolation.Percolation(Lattice((5, 4), boundary="free"), "bond", 10), SEED, WORDS, [0])
-    assert (result.first == result.items + 1).all()
-    assert result.sums[0, 3, -1] == 10
+    spec = percolation.Percolation(Lattice((5, 4), boundary="free"), "bond", 10)
+    result = producing.run(Series("free", 4, spec, SEED, 1))
+    assert (result["first"] == spec.items + 1).all()
+    assert result["sums"][0, 3, -1] == 10
 
 
 def test_exact_wrapping_probabilities():
