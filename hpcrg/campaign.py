@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from hpcrg import fits
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model, make_model
-from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
 from hpcrg.producing import Series
 from hpcrg.series_specs import (
     SPECS,
@@ -51,8 +50,6 @@ __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load",
 
 FewChains = 8
 """Below this many chains an error bar over chains is itself known to 25 % only; a warning says so."""
-FEWEST_SPLIT = 3
-"""Chains that training, validation and test need."""
 
 
 class Campaign(Spec):
@@ -201,13 +198,15 @@ class Campaign(Spec):
                     yield expected(f"{verb}.{name}.ensemble", wanted, part.ensemble, self.ensembles_)
         for name, scale in self.scale.items():
             if scale.ensemble in self.ensembles_:
-                yield from _scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
+                yield from fits.scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
         for name, flow in self.flow.items():
             if flow.ensemble in self.ensembles_:
-                yield from self._flow_problems(f"flow.{name}", flow, self.ensembles_[flow.ensemble])
+                yield from fits.flow_problems(
+                    f"flow.{name}", flow, self.ensembles_[flow.ensemble], self.physics, self.lattice.dimension
+                )
         for name, train in self.train.items():
             if train.ensemble in self.ensembles_:
-                yield from _train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+                yield from fits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
 
     def _series_problems(self) -> Iterator[str]:
         seen = dict.fromkeys(self.ensembles_, "ensembles")
@@ -247,29 +246,6 @@ class Campaign(Spec):
                 yield (f"ensembles.{e.group}: expected an ensemble that no other group has, found {e.label} the same "
                        f"as {other.label}; use {other.group} for both")  # fmt: skip
 
-    def _flow_problems(self, where: str, flow: FlowSpec, spec: EnsembleSpec) -> Iterator[str]:
-        if spec.ladder.slots != 1:
-            yield f"{where}.ensemble: expected an ensemble at one temperature, found {spec.ladder.slots}"
-            return
-        yield from _block_problems(where, flow, spec.draws, "draws", spec.chains)
-        block = flow.factor**flow.levels
-        unfit = [size for size in spec.sizes if size % block or size == block]
-        for size in unfit:
-            yield (f"{where}.levels: expected sizes that {flow.factor}^{flow.levels} = {block} divides and that leave "
-                   f"more than one site, found ensembles.{flow.ensemble}.sizes {size}")  # fmt: skip
-        if not unfit:
-            yield from self._operator_problems(where, flow, spec.sizes)
-
-    def _operator_problems(self, where: str, flow: FlowSpec, sizes: Sequence[int]) -> Iterator[str]:
-        for kind, registry, names in (("even", EVEN, flow.even), ("odd", ODD, flow.odd)):
-            try:
-                sums_for(self.physics)
-                table = make_table(registry, names, self.lattice.dimension)
-                for size, level in product(sizes, range(flow.levels + 1)):
-                    require_distinct(table, (size // flow.factor**level,) * self.lattice.dimension)
-            except InputError as error:
-                yield f"{where}.{kind}: {error}"
-
 
 def _one_of(names: Iterable[str]) -> str:
     """`one of a, b`, or that there is none."""
@@ -283,42 +259,6 @@ def _tuned(label: str, where: str, spec: EnsembleSpec, betas: Sequence[float]) -
         wanted = f"{spec.ladder.slots} betas, as {where}.tune.slots says"
         raise InputError(expected(label, wanted, len(betas)))
     return tuple(betas)
-
-
-def _block_problems(
-    where: str, part: ScaleSpec | FlowSpec | TrainSpec, length: int, what: str, chains: int
-) -> Iterator[str]:
-    if part.blocks > length:
-        wanted = f"1 to {length} (the {what} of a chain of {part.ensemble})"
-        yield expected(f"{where}.blocks", wanted, part.blocks)
-    if chains * part.blocks < 2:
-        wanted = f"at least 2 jackknife blocks over the chains of {part.ensemble} that it uses"
-        yield expected(f"{where}.blocks", wanted, chains * part.blocks)
-
-
-def _size_problems(where: str, part: ScaleSpec | TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
-    if len(spec.sizes) < 2:
-        yield (f"{where}.ensemble: expected an ensemble of at least 2 sizes, "
-               f"found ensembles.{part.ensemble}.sizes {spec.sizes[0]}")  # fmt: skip
-
-
-def _scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec) -> Iterator[str]:
-    yield from _size_problems(where, scale, spec)
-    if spec.ladder.slots < 2:
-        yield f"{where}.ensemble: expected an ensemble at 2 or more temperatures, found {spec.ladder.slots}"
-    yield from _block_problems(where, scale, spec.measurements, "measurements", spec.chains)
-
-
-def _train_problems(where: str, train: TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
-    if spec.chains < FEWEST_SPLIT:
-        yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
-               f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
-    if train.cold + train.hot >= spec.ladder.slots:
-        yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
-               f"found {train.cold} + {train.hot}")  # fmt: skip
-    yield from _size_problems(where, train, spec)
-    tested = sum(chain % max(train.seeds, FEWEST_SPLIT) < train.seeds for chain in range(spec.chains))
-    yield from _block_problems(where, train, spec.draws, "draws", tested)
 
 
 def parse(text: str, where: str) -> Campaign:

@@ -33,13 +33,16 @@ def plan(
     campaign: CampaignFile,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Time the kernels of this host again.")] = False,
 ) -> None:
-    """Print the ensembles of a campaign, their ids and what they will cost."""
+    """Print the ensembles and series of a campaign, their ids and what they will cost."""
     from hpcrg.campaign import load
-    from hpcrg.plan import costs
-    from hpcrg.tables import plan_table, show
+    from hpcrg.plan import costs, series_costs
+    from hpcrg.tables import plan_table, series_plan_table, show
 
     loaded = load(campaign)
-    show(plan_table(costs(loaded, calibrate)))
+    if loaded.ensembles_:
+        show(plan_table(costs(loaded, calibrate)))
+    if loaded.series_specs:
+        show(series_plan_table(series_costs(loaded, calibrate)))
     for warning in loaded.warnings():
         print(f"warning: {warning}", file=sys.stderr)
 

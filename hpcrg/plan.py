@@ -22,6 +22,7 @@ from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble
 from hpcrg.files import write_atomically
 from hpcrg.jit import cache_directory
+from hpcrg.producing import MAIN, Series, State, run_chain
 from hpcrg.sampler import Kernels, start
 from hpcrg.segmentbuffer import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
 
@@ -103,6 +104,50 @@ def cost(ensemble: Ensemble, timings: Mapping[str, float], slots: int) -> Cost:
     return Cost(
         e, float(passes * sum(u.repeat for u in e.updates)), seconds / 3600, memory + table + buffers, float(disk)
     )
+
+
+@dataclass(frozen=True)
+class SeriesCost:
+    """One series: elementary steps, core-hours, and bytes of memory per rank and on disk."""
+
+    series: Series
+    steps: float
+    core_hours: float
+    memory: float
+    disk: float
+
+
+def series_costs(campaign: Campaign, refresh: bool = False) -> list[SeriesCost]:
+    """The cost of every series of a campaign, what comes before its chains included."""
+    path = calibration_file()
+    known: dict[str, float] = json.loads(path.read_text()) if path.exists() and not refresh else {}
+    found = [_series_cost(series, known) for series in campaign.series()]
+    write_atomically(path, json.dumps(known, indent=1, sort_keys=True).encode())
+    return found
+
+
+def _series_cost(series: Series, known: dict[str, float]) -> SeriesCost:
+    """One cost; timings that `known` lacks are measured and added."""
+    steps, seconds = 0.0, 0.0
+    for _, producer, chains in series.stages:
+        trial, given = producer.trial()
+        key = f"{__version__} {json.dumps(trial.identity(), sort_keys=True)}"
+        if key not in known:
+            known[key] = _time_series(Series("trial", series.size, trial, 0, 1), given)
+        steps += chains * producer.work
+        seconds += chains * producer.work * known[key] * 1e-9
+    state = producer.start(series.place(MAIN, 0), given)
+    kept = sum(values.nbytes for values in producer.record(state).values())
+    memory = PROCESS_BYTES + sum(values.nbytes for values in state.values())
+    return SeriesCost(series, steps, seconds / 3600, memory, float(series.chains * kept))
+
+
+def _time_series(trial: Series, given: State) -> float:
+    """Nanoseconds a step; the first run loads or compiles."""
+    run_chain(trial, MAIN, trial.producer, 0, given)
+    begun = time.process_time()
+    run_chain(trial, MAIN, trial.producer, 1, given)
+    return 1e9 * (time.process_time() - begun) / trial.producer.work
 
 
 def costs(campaign: Campaign, refresh: bool = False) -> list[Cost]:

@@ -66,8 +66,12 @@ class Producer(Protocol):
         ...
 
     @property
-    def work(self) -> tuple[float, str]:
-        """Elementary steps of one chain, and the word for them; for the plan."""
+    def work(self) -> float:
+        """Elementary steps of one chain, of which all take about the same time; for the plan."""
+        ...
+
+    def trial(self) -> tuple[Producer, State]:
+        """A short chain of the same kind, to time, and what is given to it."""
         ...
 
     def identity(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def parts(
     fit: Callable[[slice, float | None], Fit], sizes: int, decay: float | None, other: float | None
 ) -> dict[str, float]:  # fmt: skip
     """The systematic parts of a fit(which sizes, decay of corrections), fixed beforehand: `size`, the excess of the
-    change when the smallest of `sizes` sizes is left out; `correction`, that when corrections decay as L^-other instead. What
+    change when the smallest of `sizes` sizes is left out; `correction`, that when these decay as L^-other instead. What
     leaves fewer sizes than parameters is left out."""
     whole, out = fit(slice(0, None), decay), {}
     columns = 2 if decay is None else 3

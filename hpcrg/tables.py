@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpcrg.figures import Table
-from hpcrg.plan import Cost
+from hpcrg.plan import Cost, SeriesCost
 
 
 def show(table: Table) -> None:
@@ -39,3 +39,16 @@ def plan_table(costs: Sequence[Cost]) -> Table:
                  f"{amount(sum(c.disk for c in costs))}B"])  # fmt: skip
     columns = ["ensemble", "id", "slots", "chains", "draws", "spin updates", "core-hours", "memory a rank", "disk"]
     return Table("Plan (core-hours from kernels timed on this host; disk before compression)", columns, rows)
+
+
+def series_plan_table(costs: Sequence[SeriesCost]) -> Table:
+    """Series with their ids and costs, and the sum."""
+    rows = [
+        [c.series.label, c.series.id, str(c.series.chains), amount(c.steps), f"{c.core_hours:.4f}",
+         f"{amount(c.memory)}B", f"{amount(c.disk)}B"]
+        for c in costs
+    ]  # fmt: skip
+    rows.append(["total", "", "", amount(sum(c.steps for c in costs)), f"{sum(c.core_hours for c in costs):.4f}",
+                 f"{amount(max(c.memory for c in costs))}B", f"{amount(sum(c.disk for c in costs))}B"])  # fmt: skip
+    columns = ["series", "id", "chains", "steps", "core-hours", "memory a rank", "disk"]
+    return Table("What the series will cost on this host, roughly", columns, rows)

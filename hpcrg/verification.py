@@ -13,8 +13,8 @@ from hpcrg.updates import kernel_version
 
 
 def faults(path: Path, replay_rounds: int = 0) -> Iterator[str]:
-    """Every fault found in a bank or a file of produced series. State hashes are stored at rounds 0, 1, 2, 4, 8, ...; a replay compares those up
-    to `replay_rounds`."""
+    """Every fault found in a bank or a file of produced series. State hashes are stored at rounds 0, 1, 2, 4, 8, ...; a
+    replay compares those up to `replay_rounds`."""
     if is_produced(path):
         yield from _series_faults(path, replay_rounds)
         return

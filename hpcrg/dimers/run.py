@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -22,6 +22,8 @@ from hpcrg.rng import Purpose
 ALGORITHMS = {"directed_loop": directed_loop.sample, "pocket": pocket.sample}
 VERSIONS = {"directed_loop": 2, "pocket": 2}
 SAMPLED = ("energy", "winding", "monomers", "pairs")
+TRIAL = 2**21
+"""Moves times sites to time a chain."""
 PIECE = 2**22
 """About so many sites times moves in one piece of work; how samples are cut into pieces changes nothing."""
 
@@ -70,10 +72,14 @@ class Dimers:
         return self.lattice.neighbours()
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """Moves of one chain times sites."""
-        length = float(self.thermalise + self.samples) * self.moves
-        return length * self.lattice.volume, f"dimers {self.algorithm}"
+        return float(self.thermalise + self.samples) * self.moves * self.lattice.volume
+
+    def trial(self) -> tuple[Dimers, State]:
+        """As many samples as take some tenths of a second."""
+        few = 1 + TRIAL // (self.moves * self.lattice.volume)
+        return replace(self, thermalise=few // 4, samples=few), {}
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""

@@ -54,9 +54,13 @@ def job(
     Raises InputError when another run holds the state."""
     comm = world(ranks)
     begun = time.time()
-    with _owned(state / identifier, what, comm), stop_requests(time_limit) as stop:
-        with reporting(title, quiet=comm.rank != 0) as report, _together(comm):
-            yield Job(comm, stop, report)
+    with (
+        _owned(state / identifier, what, comm),
+        stop_requests(time_limit) as stop,
+        reporting(title, quiet=comm.rank != 0) as report,
+        _together(comm),
+    ):
+        yield Job(comm, stop, report)
     if comm.rank == 0:
         _provenance(identifier, output, comm.size, begun)
 

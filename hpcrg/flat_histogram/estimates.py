@@ -6,9 +6,9 @@ coexistence of phases says (hpcrg/flat_histogram/first_order.py), and
 
     latent(L) = latent + a L exp(-2 sigma L),    beta(L) = beta_t + b L exp(-2 sigma L),    barrier(L) = 2 sigma L + c
 
-with the 2 sigma of the last line in the others. Equal heights shift as 1/N. Systematic parts, fixed beforehand: `size`,
-the excess of the change without the smallest size, and `correction`, that of the largest size alone without extrapolation,
-or with a further term 1/N^2 of the equal heights or 1/L of the barrier.
+with the 2 sigma of the last line in the others. Equal heights shift as 1/N. Systematic parts, fixed beforehand:
+`size`, the excess of the change without the smallest size, and `correction`, that of the largest size alone without
+extrapolation, or with a further term 1/N^2 of the equal heights or 1/L of the barrier.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
         return 1.0, size * math.exp(-kappa * size)
 
     estimates = [_estimate(results, "2 sigma", "barrier", tension, tension_parts, facts.get("tension"), _same)]
-    estimates.append(_estimate(results, "latent heat", "coexistence",
-                     *_fit(results, [f["latent"] for f in found], 0, mixed, None), facts.get("latent"), _same))  # fmt: skip
+    latent, latent_parts = _fit(results, [f["latent"] for f in found], 0, mixed, None)
+    estimates.append(_estimate(results, "latent heat", "coexistence", latent, latent_parts, facts.get("latent"), _same))
     for name, method, terms, more in (
         ("beta", "coexistence", mixed, None),
         ("beta_equal_height", "equal_height", _volume, _volume_twice),
@@ -132,9 +132,14 @@ def _trips(r: Produced) -> float:
 
 
 def _notes(results: Sequence[Produced]) -> list[Note]:
-    few = [r for r in results if _trips(r) < FEW_TRIPS * r.chains * flat(r).plan.blocks]
-    return [Note("warning", f"flat_histogram, L = {r.size}: {_trips(r):g} round trips in {r.chains * flat(r).plan.blocks} "
-                            f"blocks; errors may be too small") for r in few]  # fmt: skip
+    counts = [(r.size, _trips(r), r.chains * flat(r).plan.blocks) for r in results]
+    return [
+        Note(
+            "warning", f"flat_histogram, L = {size}: {trips:g} round trips in {blocks} blocks; errors may be too small"
+        )
+        for size, trips, blocks in counts
+        if trips < FEW_TRIPS * blocks
+    ]
 
 
 def _table(results: Sequence[Produced], found: Sequence[dict[str, Value]]) -> Table:

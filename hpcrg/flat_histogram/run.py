@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -20,6 +20,8 @@ from hpcrg.producing import Place, Producer, State, describe
 from hpcrg.system import System
 
 VERSION = 2
+TRIAL = 2**20
+"""Steps to time a chain."""
 KEPT_WALK = ("ln_g", "known")
 KEPT = ("histogram", "energies", "order", "ln_w", "half_trips")
 
@@ -52,9 +54,13 @@ class Walks:
         return landscape(self.system, self.lowest, self.highest)
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """Steps: f = 1 / t ends the walk after 1 / final visits of a level."""
-        return self.land.levels.size / self.final, "flat_histogram walk"
+        return self.land.levels.size / self.final
+
+    def trial(self) -> tuple[Producer, State]:
+        """The trial of a chain that follows: a step takes about as long there."""
+        return FlatHistogram(self, 1, Plan(1, 1, 1, 0, (self.land.lowest, self.land.highest))).trial()
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""
@@ -102,10 +108,17 @@ class FlatHistogram:
         return self.walk.land
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """Steps of one chain."""
         sweeps = self.plan.thermalise + self.plan.blocks * self.plan.rows * self.plan.stride
-        return float(sweeps) * self.walk.system.volume, "flat_histogram chain"
+        return float(sweeps) * self.walk.system.volume
+
+    def trial(self) -> tuple[FlatHistogram, State]:
+        """A short chain with weights that are all alike."""
+        sweeps = 1 + TRIAL // self.walk.system.volume
+        n = self.land.levels.size
+        short = replace(self, plan=replace(self.plan, blocks=1, rows=1, stride=sweeps, thermalise=0))
+        return short, {"ln_g": np.zeros((1, n)), "known": np.ones((1, n), np.uint8)}
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""

@@ -1,7 +1,7 @@
 """p_c, nu and D_f of percolation from several sizes, with what is drawn and told of them.
 
-In the plane the exact critical probability of wrapping along an axis fixes the level R*; elsewhere it is the value where
-the two largest sizes cross. Exponents are taken where R = R*, so that no threshold enters. Systematic parts, fixed
+In the plane the exact critical probability of wrapping along an axis fixes the level R*; elsewhere it is the value
+where the two largest sizes cross. Exponents are taken where R = R*, so that no threshold enters. Systematic parts, set
 beforehand: `size`, the excess of the change without the smallest size (without the largest pair for crossings), and
 `correction`, that with corrections to scaling of another exponent (`hpcrg.straight.parts`).
 """
@@ -9,6 +9,7 @@ beforehand: `size`, the excess of the change without the smallest size (without 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +30,7 @@ Parts = dict[str, float]
 
 def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
     """Estimates and drawings, smallest size first in `results`."""
-    crossings = [scaling.crossing(a, b, EVENT) for a, b in zip(results[:-1], results[1:], strict=True)]
+    crossings = [scaling.crossing(a, b, EVENT) for a, b in pairwise(results)]
     exact = known.level(scaling.spec(results[0]).lattice)
     found = [_threshold_by_crossing(results, crossings)]
     level = exact

@@ -1,9 +1,9 @@
-"""Percolation as a producer: a chain is a number of realisations, each a sweep of Newman and Ziff with its own order."""
+"""Percolation as a producer: a chain is a number of realisations, each a sweep of Newman and Ziff in its own order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -20,6 +20,8 @@ from hpcrg.rng import Purpose
 
 VERSION = 2
 KINDS = ("site", "bond")
+TRIAL = 2**21
+"""Items occupied to time a chain."""
 PIECE = 2**23
 """Items occupied in one piece of work. Orders go on from those of the piece, so this is part of the version."""
 
@@ -27,8 +29,8 @@ PIECE = 2**23
 @dataclass(frozen=True)
 class Percolation:
     """What is occupied at random on a lattice, and how many realisations make a chain. A record holds `first`
-    int32[realisation, axis], x first: occupied items at the first wrapping; and `sums` int64[quantity, n]: sums over the
-    realisations, as in hpcrg/percolation/newman_ziff.py.
+    int32[realisation, axis], x first: occupied items at the first wrapping; and `sums` int64[quantity, n]: sums over
+    the realisations, as in hpcrg/percolation/newman_ziff.py.
 
     Raises Unsupported where the sums of squares of one chain could leave int64, and for helical boundaries."""
 
@@ -64,9 +66,13 @@ class Percolation:
         return a.volume if self.kind == "site" else (bonds if a.boundary == "periodic" else len(self.graph.bonds))
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """Items occupied in one chain."""
-        return float(self.realisations) * self.items, f"percolation {self.kind}"
+        return float(self.realisations) * self.items
+
+    def trial(self) -> tuple[Percolation, State]:
+        """As many realisations as take some tenths of a second."""
+        return replace(self, realisations=min(self.realisations, 1 + TRIAL // self.items)), {}
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""

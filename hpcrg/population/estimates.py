@@ -80,8 +80,9 @@ def _notes(r: Produced) -> list[Note]:
     entropy, rho = float(r["entropy"][:, -1].min()), float(r["rho_t"][:, -1].max())
     if entropy >= LEAST_ENTROPY and rho <= LARGEST_FAMILY * walkers:
         return []
-    return [Note("warning", f"population, L = {r.size}: the population is too small: family entropy {entropy:.2f} "
-                            f"(at least {LEAST_ENTROPY:.2f}), rho_t {rho:.1f} (at most {LARGEST_FAMILY * walkers:.1f})")]  # fmt: skip
+    found = f"family entropy {entropy:.2f} (at least {LEAST_ENTROPY:.2f})"
+    found += f", rho_t {rho:.1f} (at most {LARGEST_FAMILY * walkers:.1f})"
+    return [Note("warning", f"population, L = {r.size}: the population is too small: {found}")]
 
 
 def _table(results: Sequence[Produced]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,6 +14,9 @@ from hpcrg.errors import InputError, expected
 from hpcrg.population.cooling import RECORDS, VERSION, Cooling
 from hpcrg.population.resampling import next_step
 from hpcrg.producing import Place, Producer, State
+
+TRIAL = 20
+"""Walkers to time a chain."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,19 @@ class Schedule:
             raise InputError(expected("population: beta", "a positive number", self.beta))
 
     @property
-    def work(self) -> tuple[float, str]:
-        """Spin updates, with the guess of as many steps as the root of the number of sites over `culled`."""
-        steps = np.sqrt(self.cooling.system.volume) * self.beta / self.culled
-        updates = steps * self.cooling.sweeps * self.cooling.walkers * self.cooling.system.volume
-        return float(updates), f"population {self.cooling.update_name}"
+    def steps(self) -> int:
+        """A guess of how many steps there will be: a step culls about 0.4 standard deviations of beta E, which grow as
+        the root of the number of sites."""
+        return 1 + int(0.4 * np.sqrt(self.cooling.system.volume) * self.beta / self.culled)
+
+    @property
+    def work(self) -> float:
+        """Spin updates, about."""
+        return float(self.steps) * self.cooling.sweeps * self.cooling.walkers * self.cooling.system.volume
+
+    def trial(self) -> tuple[Producer, State]:
+        """The trial of a population that follows."""
+        return Population(self).trial()
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""
@@ -83,9 +94,15 @@ class Population:
         return self.schedule, 1
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """As much as the pilot."""
         return self.schedule.work
+
+    def trial(self) -> tuple[Population, State]:
+        """Few walkers on an even schedule."""
+        few = replace(self.schedule.cooling, walkers=min(TRIAL, self.schedule.cooling.walkers))
+        betas = np.linspace(0.0, self.schedule.beta, self.schedule.steps + 1)
+        return Population(replace(self.schedule, cooling=few)), {"betas": betas[None]}
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""

@@ -1,6 +1,6 @@
 """T_c by probability-changing clusters: the weighted mean over sizes of the self-dual rule, which has no size shift;
-the limit of beta(L) = beta_c + a L^(-1/nu) of the half rule. Systematic parts, fixed beforehand: `size`, the excess of the
-change without the smallest size, and for the half rule `correction`, that with corrections L^(-1/nu - 1) as well."""
+the limit of beta(L) = beta_c + a L^(-1/nu) of the half rule. Systematic parts, fixed beforehand: `size`, the excess of
+the change without the smallest size, and for the half rule `correction`, that with terms L^(-1/nu - 1) as well."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ q. With `SELF_DUAL`, p moves by q for none, by -1 for both and stays otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -38,6 +38,8 @@ from hpcrg.system import System
 
 U64 = np.uint64
 VERSION = 2
+TRIAL = 2**20
+"""Sites visited to time a chain."""
 CHUNK = 1000
 """Sweeps in one piece of work."""
 BITS = 15
@@ -123,9 +125,13 @@ class Finder:
         check(self.system, self.rule)
 
     @property
-    def work(self) -> tuple[float, str]:
+    def work(self) -> float:
         """Sites visited by one chain."""
-        return float(self.sweeps) * self.system.volume, "probability_changing"
+        return float(self.sweeps) * self.system.volume
+
+    def trial(self) -> tuple[Finder, State]:
+        """Few sweeps."""
+        return replace(self, sweeps=1 + TRIAL // self.system.volume), {}
 
     def identity(self) -> dict[str, Any]:
         """See Producer."""

@@ -46,8 +46,8 @@ def write(campaign_path: Path, files: Sequence[Path], estimates_path: Path, outp
     """Write the page and the merged estimates.
 
     `files` are estimates (X.json), figure data (X.figures.json) and, if there are any, the sidecars of banks
-    (X.provenance.json; one that is missing is left out); those in `banks` and `series` beside the page are found without being
-    named. Raises InputError for anything else, with the file's name, before anything is written.
+    (X.provenance.json; one that is missing is left out); those in `banks` and `series` beside the page are found
+    without being named. Raises InputError for anything else, with the file's name, before anything is written.
     """
     campaign = load(campaign_path)
     analyses = read(files)

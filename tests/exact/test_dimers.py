@@ -319,7 +319,7 @@ def test_entropy_by_integration():
     lattice, total, variance = Lattice((8, 8)), np.log(4.0) + 7.0 * 32, 0.0
     for low, high, order in ((0.0, 3.0, 10), (3.0, 7.0, 8)):
         nodes, gains = np.polynomial.legendre.leggauss(order)
-        for k, (node, gain) in enumerate(zip(nodes, gains, strict=True)):
+        for node, gain in zip(nodes, gains, strict=True):
             coupling = float(low + (high - low) * (node + 1) / 2)
             value, replicas = energy(run(Dimers(lattice, coupling, "directed_loop", 8, 500, 4000), 20))
             total += gain * (high - low) / 2 * value * 64

@@ -75,13 +75,15 @@ def test_chains_differ_and_seeds_differ(name, whole):
 @pytest.mark.parametrize("name", NAMES)
 def test_stopped_anywhere_it_ends_the_same(name, whole, tmp_path):
     """A stop before every single piece of work changes nothing, and complete chains are not written again."""
-    for _ in range(10_000):
+    stops = 0
+    while True:
         asked = iter([False])
         try:
             arrays, given = made(series(name), tmp_path, lambda asked=asked: next(asked, True))
             break
-        except Interrupted as error:
-            assert "goes on from there" in str(error)
+        except Interrupted:
+            stops += 1
+    assert stops >= 3
     assert_same(arrays, whole[name].arrays)
     assert_same(given, whole[name].given)
     assert not list(tmp_path.glob("*.running.npz"))

@@ -1,0 +1,81 @@
+"""Whether what a campaign asks of its banks fits the ensembles that make them; every misfit is named with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from hpcrg.errors import InputError, expected
+from hpcrg.models import Model
+from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
+from hpcrg.specs import EnsembleSpec, FlowSpec, ScaleSpec, TrainSpec
+
+FEWEST_SPLIT = 3
+"""Chains that training, validation and test need."""
+
+
+def block_problems(
+    where: str, part: ScaleSpec | FlowSpec | TrainSpec, length: int, what: str, chains: int
+) -> Iterator[str]:
+    """Too many jackknife blocks for the length of a chain, or too few in all."""
+    if part.blocks > length:
+        wanted = f"1 to {length} (the {what} of a chain of {part.ensemble})"
+        yield expected(f"{where}.blocks", wanted, part.blocks)
+    if chains * part.blocks < 2:
+        wanted = f"at least 2 jackknife blocks over the chains of {part.ensemble} that it uses"
+        yield expected(f"{where}.blocks", wanted, chains * part.blocks)
+
+
+def size_problems(where: str, part: ScaleSpec | TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
+    """A single size where several are needed."""
+    if len(spec.sizes) < 2:
+        yield (f"{where}.ensemble: expected an ensemble of at least 2 sizes, "
+               f"found ensembles.{part.ensemble}.sizes {spec.sizes[0]}")  # fmt: skip
+
+
+def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec) -> Iterator[str]:
+    """What keeps finite-size scaling from its ensemble."""
+    yield from size_problems(where, scale, spec)
+    if spec.ladder.slots < 2:
+        yield f"{where}.ensemble: expected an ensemble at 2 or more temperatures, found {spec.ladder.slots}"
+    yield from block_problems(where, scale, spec.measurements, "measurements", spec.chains)
+
+
+def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
+    """What keeps a training from its ensemble."""
+    if spec.chains < FEWEST_SPLIT:
+        yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
+               f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
+    if train.cold + train.hot >= spec.ladder.slots:
+        yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
+               f"found {train.cold} + {train.hot}")  # fmt: skip
+    yield from size_problems(where, train, spec)
+    tested = sum(chain % max(train.seeds, FEWEST_SPLIT) < train.seeds for chain in range(spec.chains))
+    yield from block_problems(where, train, spec.draws, "draws", tested)
+
+
+def flow_problems(where: str, flow: FlowSpec, spec: EnsembleSpec, model: Model, dimension: int) -> Iterator[str]:
+    """What keeps a flow from its ensemble: temperatures, blocks, sizes, operators."""
+    if spec.ladder.slots != 1:
+        yield f"{where}.ensemble: expected an ensemble at one temperature, found {spec.ladder.slots}"
+        return
+    yield from block_problems(where, flow, spec.draws, "draws", spec.chains)
+    block = flow.factor**flow.levels
+    unfit = [size for size in spec.sizes if size % block or size == block]
+    for size in unfit:
+        yield (f"{where}.levels: expected sizes that {flow.factor}^{flow.levels} = {block} divides and that leave "
+               f"more than one site, found ensembles.{flow.ensemble}.sizes {size}")  # fmt: skip
+    if not unfit:
+        yield from operator_problems(where, flow, spec.sizes, model, dimension)
+
+
+def operator_problems(where: str, flow: FlowSpec, sizes: Sequence[int], model: Model, dimension: int) -> Iterator[str]:
+    """Operators that the model, the dimension or the smallest blocked lattice does not have."""
+    for kind, registry, names in (("even", EVEN, flow.even), ("odd", ODD, flow.odd)):
+        try:
+            sums_for(model)
+            table = make_table(registry, names, dimension)
+            for size, level in product(sizes, range(flow.levels + 1)):
+                require_distinct(table, (size // flow.factor**level,) * dimension)
+        except InputError as error:
+            yield f"{where}.{kind}: {error}"
