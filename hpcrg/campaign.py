@@ -209,7 +209,8 @@ class Campaign(Spec):
                 yield from fits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
 
     def _series_problems(self) -> Iterator[str]:
-        seen = dict.fromkeys(self.ensembles_, "ensembles")
+        seen: dict[str, str] = dict.fromkeys(self.ensembles_, "ensembles")
+        made: dict[str, str] = {}
         for method in SPECS:
             for name, spec in getattr(self, method).items():
                 where = f"{method}.{name}"
@@ -217,7 +218,11 @@ class Campaign(Spec):
                     yield f"{where}: expected a name of its own, found that of {seen[name]}.{name}"
                 try:
                     for size in spec.sizes:
-                        spec.producer(self._system(spec, size), self.lattice_of(size))
+                        producer = spec.producer(self._system(spec, size), self.lattice_of(size))
+                        identifier = Series(name, size, producer, self.seed, spec.chains).id
+                        twin = made.setdefault(identifier, name)
+                        if twin != name:
+                            yield f"{where}: expected a series that no other name has, found {size} as in {twin}"
                 except InputError as error:
                     yield f"{where}: {error}"
 

@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hpcrg.dimers import Dimers
-from hpcrg.errors import InputError, expected
+from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.flat_histogram.multicanonical import Plan
 from hpcrg.flat_histogram.run import FlatHistogram, Walks, turns
 from hpcrg.lattice import Lattice
 from hpcrg.percolation import Percolation
 from hpcrg.population import Cooling, Population, Schedule
-from hpcrg.probability_changing import RULES, Finder
+from hpcrg.probability_changing import HALF, RULES, Finder
 from hpcrg.producing import Producer
 from hpcrg.specs import Positive, Spec, distinct, known
 from hpcrg.system import System
@@ -30,6 +30,7 @@ class SeriesSpec(Spec):
     """What all of them have: linear sizes, and how many chains of each."""
 
     needs_model: ClassVar[bool] = True
+    fewest_sizes: ClassVar[int] = 1
     sizes: Sizes
     chains: int = Field(20, ge=2)
 
@@ -40,6 +41,8 @@ class SeriesSpec(Spec):
     @model_validator(mode="after")
     def _sizes_differ(self) -> SeriesSpec:
         distinct(self.sizes, "sizes")
+        if len(self.sizes) < self.fewest_sizes:
+            raise ValueError(f"expected at least {self.fewest_sizes} sizes to extrapolate from, found {self.sizes[0]}")
         return self
 
 
@@ -47,11 +50,15 @@ class PercolationSpec(SeriesSpec):
     """Percolation of one type by the method of Newman and Ziff: `realisations` a chain."""
 
     needs_model: ClassVar[bool] = False
+    fewest_sizes: ClassVar[int] = 2
     type: Literal["site", "bond"]
     realisations: Positive
 
     def producer(self, system: System | None, lattice: Lattice) -> Percolation:
         """See SeriesSpec."""
+        if lattice.boundary != "periodic" or lattice.dimension < 2:
+            wanted, found = "a torus of 2 dimensions or more to wrap around", (lattice.boundary, lattice.dimension)
+            raise Unsupported(expected("lattice", wanted, found))
         return Percolation(lattice, self.type, self.realisations)
 
 
@@ -60,6 +67,7 @@ class DimersSpec(SeriesSpec):
     dropped and `samples` kept, with `moves` loops or clusters before each."""
 
     needs_model: ClassVar[bool] = False
+    fewest_sizes: ClassVar[int] = 2
     coupling: Finite = 0.0
     algorithm: Literal["directed_loop", "pocket"] = "directed_loop"
     moves: Positive = 10
@@ -68,6 +76,9 @@ class DimersSpec(SeriesSpec):
 
     def producer(self, system: System | None, lattice: Lattice) -> Dimers:
         """See SeriesSpec."""
+        if lattice.shape[0] % 8:
+            raise InputError(expected("sizes", "sides divisible by 8, for correlations half a torus apart",
+                                      lattice.shape[0]))  # fmt: skip
         return Dimers(lattice, self.coupling, self.algorithm, self.moves, self.thermalise, self.samples)
 
 
@@ -76,6 +87,7 @@ class FlatHistogramSpec(SeriesSpec):
     have, if not given): `walks` walks until f < `final` make the weights, then every chain takes `blocks` of `rows`
     measurements, one every `stride` sweeps. Round trips are counted between the energies per site `turns`."""
 
+    fewest_sizes: ClassVar[int] = 2
     lowest: Finite | None = None
     highest: Finite | None = None
     turns: tuple[Finite, Finite] = Field(strict=False)
@@ -142,7 +154,17 @@ class ProbabilityChangingSpec(SeriesSpec):
 
     def producer(self, system: System | None, lattice: Lattice) -> Finder:
         """See SeriesSpec."""
-        return Finder(_required(system), self.rule, self.sweeps, self.first)
+        finder = Finder(_required(system), self.rule, self.sweeps, self.first)
+        model = finder.system.model
+        if self.rule == HALF and self.nu is None and model.exact(lattice).nu is None:
+            raise InputError(expected("nu", f"a value, since none is known of {model.name}", None))
+        return finder
+
+    @model_validator(mode="after")
+    def _several_sizes_for_a_shift(self) -> ProbabilityChangingSpec:
+        if self.rule == HALF and len(self.sizes) < 2:
+            raise ValueError(expected("sizes", f"at least 2 for the rule {HALF}", len(self.sizes)))
+        return self
 
 
 def _required(system: System | None) -> System:

@@ -60,7 +60,7 @@ def extremum(spectrum: Spectrum, beta: float, inside: NDArray[np.bool_], sign: i
     right = top + int(np.flatnonzero(np.append(far[top:], True))[0])
     middle, half = (levels[left] + levels[right - 1]) / 2, max(1.0, (levels[right - 1] - levels[left]) / 2)
     x = (levels[left:right] - middle) / half
-    curve = np.polynomial.Polynomial.fit(x, sign * ln_p[left:right], DEGREE, domain=[-1, 1])
+    curve = np.polynomial.Polynomial.fit(x, sign * ln_p[left:right], min(DEGREE, len(x) - 1), domain=[-1, 1])
     grid = np.linspace(-1, 1, 2001)
     best = float(grid[curve(grid).argmax()])
     return Extremum(middle + half * best, sign * float(curve(best)))

@@ -121,6 +121,69 @@ def test_a_mistake_ends_the_command_with_status_2_and_writes_nothing(tmp_path):
             assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
+SERIES = """
+name: series
+seed: 7
+model: {type: ising}
+percolation:
+  site: {type: site, sizes: [8, 16], realisations: 10}
+dimers:
+  free: {sizes: [8, 16], samples: 10}
+flat_histogram:
+  flat: {sizes: [4, 8], turns: [-1.5, -0.5]}
+population:
+  cold: {sizes: [4], coldest: 2.0, walkers: 20}
+probability_changing:
+  half: {sizes: [8, 16], sweeps: 100}
+"""
+SERIES_MISTAKES = {
+    "typo in a method": ("percolation:", "percolatoin:", "percolatoin", "did you mean 'percolation'"),
+    "typo in a key": ("realisations", "realizations", "percolation.site.realizations", "did you mean 'realisations'"),
+    "another type": ("type: site", "type: sites", "percolation.site.type", "'sites'"),
+    "one size": ("type: site, sizes: [8, 16]", "type: site, sizes: [8]", "percolation.site", "at least 2 sizes"),
+    "a size twice": ("site, sizes: [8, 16]", "site, sizes: [8, 8]", "percolation.site", "8 2 times"),
+    "one chain": ("realisations: 10", "realisations: 10, chains: 1", "percolation.site.chains", "1"),
+    "odd tori": ("{sizes: [8, 16], samples", "{sizes: [8, 20], samples", "dimers.free", "divisible by 8"),
+    "another algorithm": ("samples: 10", "samples: 10, algorithm: loops", "dimers.free.algorithm", "'loops'"),
+    "turns the wrong way": ("[-1.5, -0.5]", "[-0.5, -1.5]", "flat_histogram.flat", "ascending"),
+    "a window upside down": ("turns:", "lowest: -0.5, highest: -1.0, turns:", "flat_histogram.flat", "lowest < highest"),
+    "a temperature of zero": ("coldest: 2.0", "coldest: 0.0", "population.cold.coldest", "0.0"),
+    "another update": ("coldest: 2.0", "coldest: 2.0, update: heat_bat", "population.cold.update", "did you mean 'heat_bath'"),
+    "an update of packed spins": ("coldest: 2.0", "coldest: 2.0, update: multispin", "population.cold", "multispin"),
+    "another rule": ("sweeps: 100", "sweeps: 100, rule: self_deal", "probability_changing.half.rule", "did you mean 'self_dual'"),
+    "no nu": ("type: ising", "type: potts, q: 10", "probability_changing.half", "nu"),
+    "clusters that are not alike": ("type: ising", "type: ising, field: 0.5", "probability_changing.half", "every state alike"),
+    "two names alike": ("dimers:\n  free", "dimers:\n  site", "dimers.site", "that of percolation.site"),
+    "two series alike": ("probability", "  again: {sizes: [4], coldest: 2.0, walkers: 20}\nprobability", "population.again", "as in cold"),
+    "no model": ("model: {type: ising}", "", "model", "flat_histogram.flat"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", SERIES_MISTAKES)
+def test_each_mistake_in_a_series_is_named(mistake):
+    old, new, place, hint = SERIES_MISTAKES[mistake]
+    assert len(parse(SERIES, "c").series()) == 9
+    assert old in SERIES
+    with pytest.raises(InputError) as caught:
+        parse(SERIES.replace(old, new, 1), "c.yaml")
+    assert any(place in line and hint in line for line in str(caught.value).splitlines()), caught.value
+
+
+def test_a_campaign_asks_for_something():
+    with pytest.raises(InputError, match="expected something to sample under at least one of ensembles, percolation"):
+        parse("name: none\nseed: 1\nmodel: {type: ising}", "c")
+    with pytest.raises(InputError, match="expected a model for ensembles"):
+        parse(GOOD.replace("model: {type: ising}", ""), "c")
+    assert not parse("name: p\nseed: 1\ndimers: {d: {sizes: [8, 16], samples: 5}}", "c").ensembles()
+
+
+def test_an_unknown_series_is_named_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'site-L8'"):
+        parse(SERIES, "c").one_series("site-L9")
+    with pytest.raises(InputError, match="did you mean 'site'"):
+        parse(SERIES, "c").series_of("sites")
+
+
 def test_ladders_are_sorted_coldest_first_and_may_be_betas():
     by_temperature = parse(GOOD, "c").ensemble("scan-L8")
     assert by_temperature.temperatures.tolist() == pytest.approx([2.2, 2.3, 2.4])
@@ -178,4 +241,5 @@ def test_the_json_schema_describes_the_good_campaign():
 
 @pytest.mark.parametrize("path", sorted(Path("workflow/campaigns").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_campaigns_load(path):
-    assert load(path).ensembles()
+    loaded = load(path)
+    assert loaded.ensembles() or loaded.series()
