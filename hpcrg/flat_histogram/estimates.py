@@ -1,14 +1,14 @@
 """A first-order transition from flat histograms of several sizes: T_c, latent heat and interface tension.
 
-Mixed configurations, two phases with two interfaces between them, weigh L exp(-2 sigma L) against a pure phase in the
-plane: the positions of the interfaces give L^2, the capillary waves of both L^-1. So do they shift what the
-coexistence of phases says (hpcrg/flat_histogram/first_order.py), and
+    barrier(L) = 2 sigma L + c,    latent(L) = latent + a exp(-2 sigma L),    beta(L) = beta_t + b exp(-2 sigma L)
 
-    latent(L) = latent + a L exp(-2 sigma L),    beta(L) = beta_t + b L exp(-2 sigma L),    barrier(L) = 2 sigma L + c
-
-with the 2 sigma of the last line in the others. Equal heights shift as 1/N. Systematic parts, fixed beforehand:
-`size`, the excess of the change without the smallest size, and `correction`, that of the largest size alone without
-extrapolation, or with a further term 1/N^2 of the equal heights or 1/L of the barrier.
+The positions of two interfaces give L^2 mixed configurations, the capillary waves of both L^-1, which spread over L^2
+energies as a peak over L: the barrier has no logarithm in the plane. Without the plateau of mixed configurations
+(hpcrg/flat_histogram/first_order.py) what is left are corrections of the pure phases, exp(-L / xi), and 2 sigma is
+1 / xi of the disordered one where the interface is wet (Borgs and Janke, J. Phys. I 2, 2011 (1992)); the 2 sigma
+measured here is used. Systematic parts, fixed beforehand: `size`, the excess of the change without the smallest size;
+`correction`, that with a further term 1/L of the barrier, exp(-4 sigma L) of the others; `tension`, what the error of
+2 sigma does to the others.
 """
 
 from __future__ import annotations
@@ -51,18 +51,14 @@ def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
     tension, tension_parts = _fit(results, [f["barrier"] for f in found], 1, _line, _line_and_inverse)
     kappa = max(1e-6, tension.value)
 
-    def mixed(size: float) -> tuple[float, ...]:
-        return 1.0, size * math.exp(-kappa * size)
-
-    estimates = [_estimate(results, "2 sigma", "barrier", tension, tension_parts, facts.get("tension"), _same)]
-    latent, latent_parts = _fit(results, [f["latent"] for f in found], 0, mixed, None)
-    estimates.append(_estimate(results, "latent heat", "coexistence", latent, latent_parts, facts.get("latent"), _same))
-    for name, method, terms, more in (
-        ("beta", "coexistence", mixed, None),
-        ("beta_equal_height", "equal_height", _volume, _volume_twice),
-    ):
-        fit, systematic = _fit(results, [f[name] for f in found], 0, terms, more)
-        estimates.append(_estimate(results, "T_c", method, fit, systematic, known_t, lambda beta: 1 / beta))
+    spread = math.hypot(tension.error, *tension_parts.values())
+    latent, latent_parts = _pure(results, [f["latent"] for f in found], kappa, spread)
+    beta, beta_parts = _pure(results, [f["beta"] for f in found], kappa, spread)
+    estimates = [
+        _estimate(results, "T_c", "coexistence", beta, beta_parts, known_t, lambda b: 1 / b),
+        _estimate(results, "latent heat", "coexistence", latent, latent_parts, facts.get("latent"), _same),
+        _estimate(results, "2 sigma", "barrier", tension, tension_parts, facts.get("tension"), _same),
+    ]
     tables = [_table(results, found)]
     return estimates, FigureData(_figures(results, data, found, facts), list(_notes(results)), tables)
 
@@ -89,16 +85,22 @@ def _line_and_inverse(size: float) -> tuple[float, ...]:
     return 1.0, size, 1 / size
 
 
-def _volume(size: float) -> tuple[float, ...]:
-    return 1.0, size**-2
+def _pure(
+    results: Sequence[Produced], points: Sequence[Value], kappa: float, spread: float
+) -> tuple[Fit, dict[str, float]]:  # fmt: skip
+    """The limit of y + a exp(-kappa L), `spread` being the error of kappa."""
 
+    def decay(rate: float, order: int) -> Terms:
+        return lambda size: [math.exp(-k * rate * size) for k in range(order + 1)]
 
-def _volume_twice(size: float) -> tuple[float, ...]:
-    return 1.0, size**-2, size**-4
+    fit, systematic = _fit(results, points, 0, decay(kappa, 1), decay(kappa, 2))
+    rates = (kappa + spread, max(kappa / 2, kappa - spread))
+    high, low = (_fit(results, points, 0, decay(rate, 1), decay(rate, 2))[0].value for rate in rates)
+    return fit, {**systematic, "tension": abs(high - low) / 2}
 
 
 def _fit(
-    results: Sequence[Produced], points: Sequence[Value], term: int, terms: Terms, more: Terms | None
+    results: Sequence[Produced], points: Sequence[Value], term: int, terms: Terms, other: Terms
 ) -> tuple[Fit, dict[str, float]]:  # fmt: skip
     sizes = [float(r.size) for r in results]
 
@@ -108,8 +110,7 @@ def _fit(
     whole, systematic = fit(slice(0, None), terms), {}
     if len(sizes) > 2:
         systematic["size"] = excess(whole.measured, fit(slice(1, None), terms).measured)
-        other = points[-1] if more is None else fit(slice(0, None), more).measured
-        systematic["correction"] = excess(whole.measured, other)
+        systematic["correction"] = excess(whole.measured, fit(slice(0, None), other).measured)
     return whole, systematic
 
 

@@ -13,6 +13,7 @@ cost 2 sigma L = ln(P_max / P_min) at equal heights (Binder, Phys. Rev. A 25, 16
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -82,9 +83,19 @@ class Phases:
         return _root(lambda beta: self.ln_ratio(spectrum, beta) - float(np.log(ratio)), guess)
 
     def means(self, spectrum: Spectrum, beta: float) -> tuple[float, float]:
-        """The mean energies of the ordered and the disordered phase."""
-        chance, ordered = np.exp(spectrum.ln_p(beta)), spectrum.levels < self.cut
-        weighted = chance * spectrum.levels
+        """The mean energies below and above the cut, mixed configurations included."""
+        return self._means(spectrum, np.exp(spectrum.ln_p(beta)))
+
+    def pure_means(self, spectrum: Spectrum, beta: float) -> tuple[float, float]:
+        """The mean energies of the ordered and the disordered phase without the mixed configurations. Their two
+        interfaces cost the same wherever they are, so between the peaks they are a plateau as high as the valley."""
+        low, high = self.peaks(spectrum, beta)
+        between = (spectrum.levels > low.energy) & (spectrum.levels < high.energy)
+        valley = extremum(spectrum, beta, between, -1, fall=1.0)
+        return self._means(spectrum, np.exp(spectrum.ln_p(beta)) - np.where(between, math.exp(valley.ln_p), 0.0))
+
+    def _means(self, spectrum: Spectrum, chance: NDArray[np.float64]) -> tuple[float, float]:
+        ordered, weighted = spectrum.levels < self.cut, chance * spectrum.levels
         return (
             float(weighted[ordered].sum() / chance[ordered].sum()),
             float(weighted[~ordered].sum() / chance[~ordered].sum()),
@@ -107,8 +118,8 @@ class Phases:
         return float(brentq(excess, start - width, start + width, xtol=1e-9))
 
     def gap(self, spectrum: Spectrum, beta: float) -> float:
-        """The distance between the mean energies of the phases."""
-        low, high = self.means(spectrum, beta)
+        """The distance between the mean energies of the phases, pure ones."""
+        low, high = self.pure_means(spectrum, beta)
         return high - low
 
     def peak_gap(self, spectrum: Spectrum, beta: float) -> float:
@@ -126,8 +137,8 @@ class Phases:
 
 def analyse(histograms: Histograms, volume: int, ordered_phases: int, guess: float) -> dict[str, Value]:
     """What one size says, with replicas: `beta` (weight ratio q), `beta_equal_weight`, `beta_equal_height`,
-    `energy_ordered`, `energy_disordered` and `latent`, the means of the phases per site at weight ratio q and their
-    difference, which reach their limits exponentially fast; and `barrier`, ln(P_max / P_min) at equal heights."""
+    `energy_ordered`, `energy_disordered` and `latent`, the means of the pure phases per site at weight ratio q and
+    their difference, which reach their limits as exp(-L / xi); and `barrier`, ln(P_max / P_min) at equal heights."""
     sides, q = phases(histograms.spectrum(), guess), float(ordered_phases)
 
     def at_ratio(f: Callable[[Spectrum, float], float]) -> Value:
@@ -137,8 +148,8 @@ def analyse(histograms: Histograms, volume: int, ordered_phases: int, guess: flo
         "beta": histograms.derive(lambda s: sides.transition(s, guess, q)),
         "beta_equal_weight": histograms.derive(lambda s: sides.transition(s, guess)),
         "beta_equal_height": histograms.derive(lambda s: sides.equal_height(s, guess)),
-        "energy_ordered": at_ratio(lambda s, beta: sides.means(s, beta)[0]),
-        "energy_disordered": at_ratio(lambda s, beta: sides.means(s, beta)[1]),
+        "energy_ordered": at_ratio(lambda s, beta: sides.pure_means(s, beta)[0]),
+        "energy_disordered": at_ratio(lambda s, beta: sides.pure_means(s, beta)[1]),
         "latent": at_ratio(sides.gap),
         "barrier": histograms.derive(lambda s: sides.barrier(s, sides.equal_height(s, guess))),
     }
