@@ -24,6 +24,9 @@ Output = Annotated[Path, typer.Option("--output", help="The file to write.")]
 Banks = Annotated[list[Path], typer.Argument(metavar="BANK...", help="Bank files.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Dask workers; the campaign's number by default.")]
 Threads = Annotated[bool, typer.Option("--threads", help="Workers are threads of this process.")]
+Ranks = Annotated[int | None, typer.Option(min=1, help="MPI ranks that this run must have.")]
+TimeLimit = Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")]
+Interval = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 Chunk = Annotated[int, typer.Option(min=1, help="Mebibytes of unpacked spins or series in one task.")]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, or slurm:FILE.toml.")]
 
@@ -92,9 +95,9 @@ def sample(
     output: Output,
     state: Annotated[Path, typer.Option(help="Directory of segments and checkpoints.")],
     ladder: Annotated[Path | None, typer.Option(help="The betas that `tune` wrote.")] = None,
-    ranks: Annotated[int | None, typer.Option(min=1, help="MPI ranks that this run must have.")] = None,
-    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")] = None,
-    interval: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 30.0,
+    ranks: Ranks = None,
+    time_limit: TimeLimit = None,
+    interval: Interval = 30.0,
 ) -> None:
     """Sample an ensemble into a bank; under mpiexec, on all its ranks. Goes on from a checkpoint."""
     from hpcrg.campaign import load
@@ -112,9 +115,9 @@ def produce(
     series: Annotated[str, typer.Option(help="The series' label, such as site-L32.")],
     output: Output,
     state: Annotated[Path, typer.Option(help="Directory of finished chains and checkpoints.")],
-    ranks: Annotated[int | None, typer.Option(min=1, help="MPI ranks that this run must have.")] = None,
-    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")] = None,
-    interval: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 30.0,
+    ranks: Ranks = None,
+    time_limit: TimeLimit = None,
+    interval: Interval = 30.0,
 ) -> None:
     """Produce a series (percolation, dimers, flat_histogram, population, probability_changing); under mpiexec, on all
     its ranks. Goes on from a checkpoint."""
@@ -144,14 +147,14 @@ def inspect(
     figures: Annotated[Path | None, typer.Option(help="Also write figure data for the report.")] = None,
 ) -> None:
     """Print what is in banks: ladder, acceptances, round trips, autocorrelation times; and in produced series."""
+    from hpcrg import evaluation
     from hpcrg import figures as figure_files
     from hpcrg.analysis.inspection import inspect_banks
     from hpcrg.bank import is_produced
-    from hpcrg.evaluation import inspect as inspect_series
     from hpcrg.tables import show
 
     data = inspect_banks([path for path in banks if not is_produced(path)])
-    for table in [*data.tables, *(inspect_series(path) for path in banks if is_produced(path))]:
+    for table in [*data.tables, *(evaluation.inspect(path) for path in banks if is_produced(path))]:
         show(table)
     if figures:
         figure_files.save(figures, data)
@@ -240,7 +243,7 @@ def train(
     output: Output,
     state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
     processes: Annotated[int | None, typer.Option(min=1, help="Start this many under torchrun here.")] = None,
-    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")] = None,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint.
 
