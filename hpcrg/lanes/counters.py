@@ -42,11 +42,14 @@ def _sum(weights: list[list[str]]) -> str:
     lines, carries = "", 0
     for p, bits in enumerate(weights):
         while len(bits) > 1:
-            names = f"total{carries}", f"carry{carries}"
-            lines += full_adder(*bits[:3], *names) if len(bits) > 2 else half_adder(*bits, *names)
-            bits = [*bits[3:], f"total{carries}"]
+            total, carry = f"total{carries}", f"carry{carries}"
+            if len(bits) > 2:
+                lines += full_adder(bits[0], bits[1], bits[2], total, carry)
+            else:
+                lines += half_adder(bits[0], bits[1], total, carry)
+            bits = [*bits[3:], total]
             if p + 1 < len(weights):
-                weights[p + 1].append(f"carry{carries}")
+                weights[p + 1].append(carry)
             carries += 1
         lines += f"        sum{p} = {bits[0]}\n"
     return lines
