@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import types
+from functools import cache
 from pathlib import Path
 
 import numba
@@ -291,10 +292,16 @@ def test_bits_of_near_words_are_independent():
         assert 2 * norm.sf(abs(products.sum()) / (p * (1 - p) * np.sqrt(products.size))) > FALSE_ALARM
 
 
-@kernel(SWEEP, "test-packed-swendsen-wang")
-def sweeps(block, betas, rng, neighbours, couplings, info, count):
-    for _ in range(count):
-        packed.sweep(block, betas, rng, neighbours, couplings, info)
+@cache
+def make_sweeps():
+    """Compiled when a test asks for it."""
+
+    @kernel(SWEEP)
+    def sweeps(block, betas, rng, neighbours, couplings, info, count):
+        for _ in range(count):
+            packed.sweep(block, betas, rng, neighbours, couplings, info)
+
+    return sweeps
 
 
 def random_state(walkers, rng):
@@ -313,7 +320,7 @@ def one_step_p_values(shape, beta, swept_at, rounds=1):
     block = blocks.pack(every[rng.choice(len(weights), walkers, p=weights)], shape)
     info = np.empty((walkers, 2))
     betas, table = np.full(walkers, swept_at), np.array([shape], np.int32)
-    sweeps(block, betas, random_state(walkers, rng), table, NO_COUPLINGS, info, rounds)
+    make_sweeps()(block, betas, random_state(walkers, rng), table, NO_COUPLINGS, info, rounds)
     spins = blocks.unpack(block, shape)
     index = ((spins > 0) * 2 ** np.arange(volume)).sum(1)
     _, classes = np.unique(np.stack([energy, order]), axis=1, return_inverse=True)
@@ -348,11 +355,11 @@ def kaufman_p_value(beta, swept_at, count=1500, walkers=48):
     size, rng = 64, np.random.default_rng(SEED)
     block, betas = np.zeros((walkers, size * size // 64), np.uint64), np.full(walkers, swept_at)
     state, table, info = random_state(walkers, rng), np.array([[size, size]], np.int32), np.empty((walkers, 2))
-    sweeps(block, betas, state, table, NO_COUPLINGS, info, 200)
+    make_sweeps()(block, betas, state, table, NO_COUPLINGS, info, 200)
     energy, again, order = np.empty(walkers, np.int64), np.empty(walkers, np.int64), np.empty((walkers, 1), np.int64)
     total = np.zeros(walkers)
     for _ in range(count):
-        sweeps(block, betas, state, table, NO_COUPLINGS, info, 1)
+        make_sweeps()(block, betas, state, table, NO_COUPLINGS, info, 1)
         measured(block, table, energy, order, np.empty(walkers), again)
         total += energy
     means = total / (count * size * size)
@@ -375,9 +382,9 @@ def test_walkers_do_not_feel_each_other():
     table, alone, info = np.array([shape], np.int32), [], np.empty((3, 2))
     for w in range(3):
         one = block[w : w + 1].copy()
-        sweeps(one, betas[w : w + 1], state[w : w + 1].copy(), table, NO_COUPLINGS, np.empty((1, 2)), 5)
+        make_sweeps()(one, betas[w : w + 1], state[w : w + 1].copy(), table, NO_COUPLINGS, np.empty((1, 2)), 5)
         alone.append(one[0])
-    sweeps(block, betas, state, table, NO_COUPLINGS, info, 5)
+    make_sweeps()(block, betas, state, table, NO_COUPLINGS, info, 5)
     assert (block == np.array(alone)).all()
 
 
