@@ -9,12 +9,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hpcrg.dimers import Dimers
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.flat_histogram.multicanonical import Plan
 from hpcrg.flat_histogram.run import FlatHistogram, Walks, turns
 from hpcrg.lattice import Lattice
-from hpcrg.percolation import Percolation
 from hpcrg.population import Cooling, Population, Schedule
 from hpcrg.probability_changing import HALF, RULES, Finder
 from hpcrg.producing import Producer
@@ -54,8 +52,10 @@ class PercolationSpec(SeriesSpec):
     type: Literal["site", "bond"]
     realisations: Positive
 
-    def producer(self, system: System | None, lattice: Lattice) -> Percolation:
-        """See SeriesSpec."""
+    def producer(self, system: System | None, lattice: Lattice) -> Producer:
+        """See SeriesSpec. Kernels are loaded by those who ask for them."""
+        from hpcrg.percolation import Percolation
+
         if lattice.boundary != "periodic" or lattice.dimension < 2:
             wanted, found = "a torus of 2 dimensions or more to wrap around", (lattice.boundary, lattice.dimension)
             raise Unsupported(expected("lattice", wanted, found))
@@ -74,8 +74,10 @@ class DimersSpec(SeriesSpec):
     thermalise: int = Field(200, ge=0)
     samples: Positive
 
-    def producer(self, system: System | None, lattice: Lattice) -> Dimers:
-        """See SeriesSpec."""
+    def producer(self, system: System | None, lattice: Lattice) -> Producer:
+        """See SeriesSpec. Kernels are loaded by those who ask for them."""
+        from hpcrg.dimers import Dimers
+
         if lattice.shape[0] % 8:
             raise InputError(expected("sizes", "sides divisible by 8, for correlations half a torus apart",
                                       lattice.shape[0]))  # fmt: skip
