@@ -146,7 +146,7 @@ class ProbabilityChangingSpec(SeriesSpec):
 
     rule: str = Field("half", json_schema_extra={"enum": list(RULES)})
     sweeps: int = Field(ge=100)
-    first: float = Field(0.02, gt=0, lt=1)
+    first: float = Field(0.005, gt=0, lt=1)
     nu: float | None = Field(None, gt=0, allow_inf_nan=False)
 
     @field_validator("rule")

@@ -1,6 +1,9 @@
 """T_c by probability-changing clusters: the weighted mean over sizes of the self-dual rule, which has no size shift;
-the limit of beta(L) = beta_c + a L^(-1/nu) of the half rule. Systematic parts, fixed beforehand: `size`, the excess of
-the change without the smallest size, and for the half rule `correction`, that with terms L^(-1/nu - 1) as well."""
+the limit of beta(L) = beta_c + a L^(-1/nu) of the half rule.
+
+Systematic parts, fixed beforehand: `size`, the excess of the change without the smallest size; `step`, what steps of
+finite length leave (`Finder.unsettled`); for the half rule `correction`, the excess with terms L^(-1/nu - 1) as well.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ def evaluate(results: Sequence[Produced], nu: float | None) -> tuple[list[Estima
             raise InputError(expected("probability_changing: nu", f"a value, since {asked.system.model.name} has none",
                                       None))  # fmt: skip
         fit, systematic, told = *_shifted([float(r.size) for r in results], points, used), {"nu": used}
+    systematic["step"] = asked.unsettled
     t_c = derive(lambda beta: 1 / beta, fit.measured)
     known = exact.beta_c and Reference(
         1 / exact.beta_c.value, exact.beta_c.error / exact.beta_c.value**2, exact.beta_c.source

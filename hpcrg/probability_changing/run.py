@@ -179,6 +179,16 @@ class Finder:
         """The inverse temperature of a bond probability."""
         return -float(np.log1p(-p)) / self.system.physics.gap_span
 
+    @property
+    def unsettled(self) -> float:
+        """By how much beta(L) is off since steps are finite: about the mean step of the second half. Noise in the
+        windings that outlives a sweep moves the mean of p by a multiple of order one of the step."""
+        t = np.arange(self.sweeps // 2, self.sweeps)
+        step = self.first * float(((1.0 + t / DELAY) ** -POWER).mean())
+        exact = self.system.model.exact(self.system.lattice).beta_c
+        p = 0.5 if exact is None else 1.0 - float(np.exp(-exact.value * self.system.physics.gap_span))
+        return step / ((1.0 - p) * self.system.physics.gap_span)
+
     def answer(self, produced: Produced) -> Value:
         """beta(L) from the second halves of independent chains, with leave-one-chain-out replicas."""
         mean, replicas = left_out(produced, produced["trace"][:, self.sweeps // 2 :].mean(axis=1))
