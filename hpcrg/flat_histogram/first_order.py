@@ -107,15 +107,18 @@ class Phases:
         return extremum(spectrum, beta, ordered, 1), extremum(spectrum, beta, ~ordered, 1)
 
     def equal_height(self, spectrum: Spectrum, guess: float) -> float:
-        """The beta where both peaks are equally high."""
+        """The beta where both peaks are equally high. Raises InputError when there is none near equal weights."""
 
         def excess(beta: float) -> float:
             low, high = self.peaks(spectrum, beta)
             return low.ln_p - high.ln_p
 
         start = self.transition(spectrum, guess)
-        width = 2.0 / abs(np.subtract(*self.means(spectrum, start)))
-        return float(brentq(excess, start - width, start + width, xtol=1e-9))
+        unit = 1.0 / abs(np.subtract(*self.means(spectrum, start)))
+        for width in (2.0 * unit, 4.0 * unit, 8.0 * unit):
+            if excess(start - width) * excess(start + width) < 0:
+                return float(brentq(excess, start - width, start + width, xtol=1e-9))
+        raise InputError(expected("first_order", f"peaks of equal height near beta = {start:.6g}", "none"))
 
     def gap(self, spectrum: Spectrum, beta: float) -> float:
         """The distance between the mean energies of the phases, pure ones."""
