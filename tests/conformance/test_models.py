@@ -249,7 +249,7 @@ QUICK += [(ISING, lattice) for lattice in LATTICES if (ISING, lattice) not in QU
 ALIKE = [
     lattice
     for lattice in LATTICES
-    if lattice.boundary == "periodic" or lattice.kind == "hypercubic" and lattice.dimension == 2
+    if lattice.boundary == "periodic" or (lattice.kind == "hypercubic" and lattice.dimension == 2)
 ]
 SLOW = [case for case in systems(SPECS, ALIKE) if case not in QUICK]
 
