@@ -5,8 +5,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from pathlib import Path
-
 import pytest
 
 from hpcrg.ensemble import Ensemble, UpdateCall
@@ -14,12 +12,12 @@ from hpcrg.ensemble import Ensemble, UpdateCall
 STARTING_PROCESSES = ("mpi", "ddp", "workflow", "timing")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
-    """Workers of pytest-xdist take whole files; tests that start processes or measure time and memory follow each other in
-    one worker."""
+    """Tests that start processes or measure time and memory follow each other in one worker of pytest-xdist."""
     for item in items:
-        apart = any(item.get_closest_marker(name) for name in STARTING_PROCESSES)
-        item.add_marker(pytest.mark.xdist_group("processes" if apart else Path(item.path).stem))
+        if any(item.get_closest_marker(name) for name in STARTING_PROCESSES):
+            item.add_marker(pytest.mark.xdist_group("processes"))
 
 
 @pytest.fixture
