@@ -43,7 +43,10 @@ def _sum(weights: list[list[str]]) -> str:
     for p, bits in enumerate(weights):
         while len(bits) > 1:
             names = f"total{carries}", f"carry{carries}"
-            lines += full_adder(*bits[:3], *names) if len(bits) > 2 else half_adder(*bits, *names)
+            if len(bits) > 2:
+                lines += full_adder(bits[0], bits[1], bits[2], *names)
+            else:
+                lines += half_adder(bits[0], bits[1], *names)
             bits = [*bits[3:], f"total{carries}"]
             if p + 1 < len(weights):
                 weights[p + 1].append(f"carry{carries}")
