@@ -42,14 +42,14 @@ def _sum(weights: list[list[str]]) -> str:
     lines, carries = "", 0
     for p, bits in enumerate(weights):
         while len(bits) > 1:
-            total, carry = f"total{carries}", f"carry{carries}"
+            names = f"total{carries}", f"carry{carries}"
             if len(bits) > 2:
-                lines += full_adder(bits[0], bits[1], bits[2], total, carry)
+                lines += full_adder(bits[0], bits[1], bits[2], *names)
             else:
-                lines += half_adder(bits[0], bits[1], total, carry)
-            bits = [*bits[3:], total]
+                lines += half_adder(bits[0], bits[1], *names)
+            bits = [*bits[3:], f"total{carries}"]
             if p + 1 < len(weights):
-                weights[p + 1].append(carry)
+                weights[p + 1].append(f"carry{carries}")
             carries += 1
         lines += f"        sum{p} = {bits[0]}\n"
     return lines

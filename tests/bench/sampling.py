@@ -87,12 +87,14 @@ class Row:
             return
         begin = time.monotonic()
         try:
-            self.values.append(self.time())
+            value = self.time()
+            if value > 0:  # a difference of two times may be lost in the noise of a busy machine
+                self.values.append(value)
         except Exception as error:
             self.error = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
         if len(self.values) > 1:
             self.spent += time.monotonic() - begin
-        figure = self.error or f"{1 / self.values[-1]:.4g}"
+        figure = self.error or (f"{1 / self.values[-1]:.4g}" if self.values else "lost in noise")
         print(f"{self.case} L = {self.size} {self.code}: {figure}", file=sys.stderr, flush=True)
 
     def record(self) -> dict[str, Any]:

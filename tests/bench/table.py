@@ -25,7 +25,7 @@ LIMITS = {
     "ising_metropolis": "Limit: random bits. Made alone, for all lanes and exact to 2^-64, they come at 11.4 spins/ns on a "
     "Zen 3 with AVX2, where whole sweeps of strips make 9.5 to 10.2: nine tenths of the time. The rest is the flips.",
     "ising_swendsen_wang": "Limit: union-find over runs, whose steps wait for each other. Bonds take 0.24 ns a site on a "
-    "Zen 3, coins 0.03, of 2.5 to 2.8 in all; labels and moves take the rest. At L = 64 a row is one word, and the loops "
+    "Zen 3, coins 0.03, of 2.5 to 3.3 in all; labels and moves take the rest. At L = 64 a row is one word, and the loops "
     "along a row are too short for vectors.",
     "ising_wolff": "Limit: some 90 instructions for each spin that moves and its four neighbours, none of them a branch "
     "that is hard to foresee; at L = 1024 spins and queue outgrow the second cache too. Generic is the only code.",
