@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 
 LARGEST = 37.0
 HALVINGS = 1.0 / 64.0
@@ -15,7 +15,7 @@ SCALE = math.exp(-MIDDLE)
 C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12 = ((-1.0) ** k / math.factorial(k) for k in range(1, 13))
 
 
-@helper
+@part
 def decay(x):  # type: ignore[no-untyped-def]
     """exp(-x) for x >= 0; not exactly 1 at 0."""
     y = min(x, LARGEST) * HALVINGS - MIDDLE

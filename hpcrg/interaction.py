@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.models.vectors import make_add
 from hpcrg.system import System
 
@@ -15,13 +15,13 @@ def make_near(system: System) -> Any:
     """coupling(couplings, site, column): the coupling of a bond; 1 where the system has none."""
     if system.coupling == "none":
 
-        @helper
+        @part
         def unit(couplings, site, column):  # type: ignore[no-untyped-def]
             return 1
 
         return unit
 
-    @helper
+    @part
     def of_bond(couplings, site, column):  # type: ignore[no-untyped-def]
         return couplings[site, column]
 
@@ -37,7 +37,7 @@ def make_local(system: System) -> Any:
     pair, read, coupling, site_energy = physics.pair, physics.read, make_near(system), make_site(system)
     zero = np.int64(0) if system.integer else 0.0
 
-    @part(f"local.{system.name}")
+    @part
     def local(walker, neighbours, couplings, site, spin):  # type: ignore[no-untyped-def]
         energy = zero
         for k in range(z):
@@ -52,7 +52,7 @@ def make_site(system: System) -> Any:
     if system.physics.site is not None:
         return system.physics.site
 
-    @helper
+    @part
     def nothing(spin):  # type: ignore[no-untyped-def]
         return 0
 
@@ -64,7 +64,7 @@ def make_frozen(system: System) -> Any:
     if system.physics.frozen is not None:
         return system.physics.frozen
 
-    @helper
+    @part
     def never(spin):  # type: ignore[no-untyped-def]
         return False
 
@@ -78,7 +78,7 @@ def make_field(system: System) -> Any:
     z, add = np.uint64(system.coordination), make_add(components)
     zero = (0.0,) * components
 
-    @part(f"field.{system.name}")
+    @part
     def field(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
         total = zero
         for k in range(z):

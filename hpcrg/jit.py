@@ -77,22 +77,13 @@ class _KernelCache(FunctionCache):
         return signature, codegen.magic_tuple()
 
 
-def part(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function that a kernel closes over; `name` is for readers."""
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        return cast(Callable[P, R], numba.njit(nogil=True)(function))
-
-    return decorate
+def part(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that kernels call, when a kernel calls it."""
+    return cast(Callable[P, R], numba.njit(nogil=True)(function))
 
 
-def helper(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a module-level function that kernels call."""
-    return part(function.__qualname__)(function)
-
-
-def kernel(signature: str, name: str = "common") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile for one signature, or load from the cache; `name` is for readers."""
+def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile for one signature, or load from the cache."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         dispatcher: Any = numba.njit(nogil=True)(function)

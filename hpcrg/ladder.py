@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import expected
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.rng import fraction, hash64
 
 SIGNATURE = "void(uint64, int64, float64[::1], float64[::1], int64[:,::1], int64[:,::1], int64[:,::1], int64[:,::1])"
@@ -22,13 +22,13 @@ Table = NDArray[np.int64]
 Exchange = tuple[Table, Table, Table, Table]
 
 
-@helper
+@part
 def acceptance(beta_cold: float, beta_hot: float, energy_cold: float, energy_hot: float) -> float:
     """min(1, exp((beta_cold - beta_hot) (E_cold - E_hot)))."""
     return float(np.exp(min(0.0, (beta_cold - beta_hot) * (energy_cold - energy_hot))))
 
 
-@helper
+@part
 def exchange_pairs(key, turn, energy, betas, slot_of, by_slot, attempted, accepted):  # type: ignore[no-untyped-def]
     """One exchange of round `turn` in every copy: moves the labels slot_of[copy, walker] and counts by lower slot.
     Energies are numbered copy * slots + walker, or + slot where `by_slot`."""
@@ -48,7 +48,7 @@ def exchange_pairs(key, turn, energy, betas, slot_of, by_slot, attempted, accept
                 slot_of[copy, cold], slot_of[copy, hot] = p + 1, p
 
 
-@helper
+@part
 def count_turns(slot_of, turns):  # type: ignore[no-untyped-def]
     """After an exchange: adds 1 to turns[copy, walker] where a walker stands at the end it is bound for, which is the
     coldest slot where the count is even and the hottest where it is odd."""

@@ -74,7 +74,7 @@ def make_energies(system: System) -> Any:
     """energies(block, neighbours, couplings, energy): the total energy of every walker."""
     bulk, zero = make_bulk(system), np.int64(0) if system.integer else 0.0
 
-    @part(f"energies.{system.name}")
+    @part
     def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
         for w in range(block.shape[0]):
             walker, total = block[w], zero

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.interaction import make_near, make_site
-from hpcrg.jit import helper, kernel, part
+from hpcrg.jit import kernel, part
 from hpcrg.models.base import Physics
 from hpcrg.overlap import has_overlap, make_link_overlap, make_overlap, make_overlap_structure, pairs
 from hpcrg.rng import load, store
@@ -73,7 +73,7 @@ def make_bulk(system: System) -> Any:
     first, last = U64(system.columns.start), U64(system.columns.stop)
     zero, halved = np.int64(0) if system.integer else 0.0, system.halved
 
-    @part(f"bulk.{system.name}")
+    @part
     def bulk(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
         spin, energy = read(walker, site), zero
         if not halved or site >= U64(neighbours.shape[0] // 2):
@@ -85,7 +85,7 @@ def make_bulk(system: System) -> Any:
     return bulk
 
 
-@helper
+@part
 def wave_power(sums, axis, extent, components):  # type: ignore[no-untyped-def]
     """sum over components of |sum_x exp(2 pi i x / extent) sums[axis, x]|^2, the sums being over planes."""
     power = 0.0
@@ -106,7 +106,7 @@ def make_measure(system: System) -> Any:
     add_rows, dimension, components = make_rows(system), system.lattice.dimension, system.model.components
     kind = system.model.order_dtype.type
 
-    @part(f"measure.{system.name}")
+    @part
     def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
         sums = np.empty((dimension, shape.max(), components), kind)
         for w in range(block.shape[0]):
@@ -131,7 +131,7 @@ def make_rows(system: System) -> Any:
     kind, zero = system.model.order_dtype.type, np.int64(0) if system.integer else 0.0
     triangular = system.lattice.kind == "triangular"
 
-    @part(f"rows.{system.name}")
+    @part
     def rows(walker, neighbours, couplings, shape, sums):  # type: ignore[no-untyped-def]
         extent = U64(shape[last])
         row = np.empty(components, kind)
@@ -169,7 +169,7 @@ def make_fill(system: System) -> Any:
 def _fill(physics: Physics, kind: str) -> Any:
     fresh, write = physics.fresh, physics.write
 
-    @kernel(f"void(uint64[::1], int64, {kind})", physics.name)
+    @kernel(f"void(uint64[::1], int64, {kind})")
     def fill(rng, volume, walker):  # type: ignore[no-untyped-def]
         state = load(rng)
         for site in range(U64(volume)):

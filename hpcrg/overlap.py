@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.system import System
 
 U64 = np.uint64
@@ -32,7 +32,7 @@ def has_overlap(system: System, copies: int) -> bool:
     return copies > 1 and model.disordered and model.states == 2
 
 
-@helper
+@part
 def walkers_in(slot_of):  # type: ignore[no-untyped-def]
     """The walker in every slot, [copy, slot], numbered over all copies."""
     copies, slots = slot_of.shape
@@ -43,10 +43,10 @@ def walkers_in(slot_of):  # type: ignore[no-untyped-def]
     return found
 
 
-def over_pairs(name: str, one: Any) -> Any:
+def over_pairs(one: Any) -> Any:
     """extra(block, neighbours, couplings, slot_of, out): `one(a, b, neighbours, couplings)` for every slot and pair."""
 
-    @part(f"overlap.over_pairs.{name}")
+    @part
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         walker = walkers_in(slot_of)
         for j in range(slot_of.shape[1]):
@@ -59,7 +59,7 @@ def over_pairs(name: str, one: Any) -> Any:
     return extra
 
 
-@helper
+@part
 def overlap(a, b, neighbours, couplings):  # type: ignore[no-untyped-def]
     """q of two walkers."""
     total = np.int64(0)
@@ -70,7 +70,7 @@ def overlap(a, b, neighbours, couplings):  # type: ignore[no-untyped-def]
 
 def make_overlap(system: System) -> Any:
     """The series of q."""
-    return over_pairs("q", overlap)
+    return over_pairs(overlap)
 
 
 def make_link_overlap(system: System) -> Any:
@@ -78,7 +78,7 @@ def make_link_overlap(system: System) -> Any:
     coupling, halved = make_near(system), system.halved
     first, last = U64(system.columns.start), U64(system.columns.stop)
 
-    @part(f"overlap.link.{system.name}")
+    @part
     def link(a, b, neighbours, couplings):  # type: ignore[no-untyped-def]
         total, bonds = np.int64(0), np.int64(0)
         for site in range(U64(neighbours.shape[0] // 2 if halved else 0), U64(neighbours.shape[0])):
@@ -90,7 +90,7 @@ def make_link_overlap(system: System) -> Any:
                 bonds += there * there
         return total / bonds if bonds else 0.0
 
-    return over_pairs(f"link.{system.name}", link)
+    return over_pairs(link)
 
 
 def make_strides(system: System) -> Any:
@@ -98,7 +98,7 @@ def make_strides(system: System) -> Any:
     the first cell crosses no boundary, so one kernel serves all sizes."""
     dimension, halved = system.lattice.dimension, system.halved
 
-    @part(f"overlap.strides.{dimension}.{halved}")
+    @part
     def strides(neighbours):  # type: ignore[no-untyped-def]
         found = np.empty(dimension + 1, np.int64)
         found[0] = neighbours.shape[0] // 2 if halved else neighbours.shape[0]
@@ -109,7 +109,7 @@ def make_strides(system: System) -> Any:
     return strides
 
 
-@helper
+@part
 def wave(sums):  # type: ignore[no-untyped-def]
     """|sum over x of exp(2 pi i x / L) sums[x]|^2."""
     real, imaginary = 0.0, 0.0
@@ -124,7 +124,7 @@ def make_overlap_structure(system: System) -> Any:
     """The series of the structure factor of s s'; both sites of a honeycomb cell stand where the cell stands."""
     dimension, strides = system.lattice.dimension, make_strides(system)
 
-    @part(f"overlap.structure.{system.name}")
+    @part
     def structure(a, b, neighbours, couplings):  # type: ignore[no-untyped-def]
         stride, power = strides(neighbours), 0.0
         for axis in range(dimension):
@@ -135,4 +135,4 @@ def make_overlap_structure(system: System) -> Any:
             power += wave(sums)
         return power / (dimension * float(a.size) * float(a.size))
 
-    return over_pairs(f"structure.{system.name}", structure)
+    return over_pairs(structure)

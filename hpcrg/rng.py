@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import expected
-from hpcrg.jit import helper
+from hpcrg.jit import part
 
 U64 = np.uint64
 State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
@@ -74,7 +74,7 @@ def id_words(ensemble_id: str) -> tuple[int, ...]:
     return tuple(int(ensemble_id[i : i + 8], 16) for i in range(0, len(ensemble_id), 8))
 
 
-@helper
+@part
 def advance(state: State) -> tuple[State, np.uint64]:
     """The next state and 64 random bits; the state stays in registers."""
     a, b, c, d = state
@@ -90,19 +90,19 @@ def advance(state: State) -> tuple[State, np.uint64]:
     return (a, b, c, d), out
 
 
-@helper
+@part
 def load(state: NDArray[np.uint64]) -> State:
     """A stored state as a tuple."""
     return state[0], state[1], state[2], state[3]
 
 
-@helper
+@part
 def store(target: NDArray[np.uint64], state: State) -> None:
     """Write a state back."""
     target[0], target[1], target[2], target[3] = state
 
 
-@helper
+@part
 def choose(state: State, n: int) -> tuple[State, np.uint64]:
     """The next state and a uniform integer from 0 to n - 1, exactly uniform, for 1 <= n < 2^32
     (Lemire, ACM Trans. Model. Comput. Simul. 29, 3 (2019))."""
@@ -117,13 +117,13 @@ def choose(state: State, n: int) -> tuple[State, np.uint64]:
     return state, product >> U64(32)
 
 
-@helper
+@part
 def fraction(word: np.uint64) -> float:
     """A float in [0, 1) from the upper 53 bits of a word."""
     return float(word >> U64(11)) * (1.0 / 9007199254740992.0)
 
 
-@helper
+@part
 def next_u64(state: NDArray[np.uint64]) -> np.uint64:
     """64 random bits; advances `state` in place."""
     after, word = advance(load(state))
@@ -131,13 +131,13 @@ def next_u64(state: NDArray[np.uint64]) -> np.uint64:
     return word
 
 
-@helper
+@part
 def uniform(state: NDArray[np.uint64]) -> float:
     """A float in [0, 1); advances `state` in place."""
     return fraction(next_u64(state))
 
 
-@helper
+@part
 def below(state: NDArray[np.uint64], n: int) -> np.uint64:
     """A uniform integer from 0 to n - 1 for 1 <= n < 2^32; advances `state` in place."""
     after, value = choose(load(state), n)
@@ -145,7 +145,7 @@ def below(state: NDArray[np.uint64], n: int) -> np.uint64:
     return value
 
 
-@helper
+@part
 def _mix(x: np.uint64) -> np.uint64:
     x ^= x >> U64(30)
     x *= U64(0xBF58476D1CE4E5B9)
@@ -154,7 +154,7 @@ def _mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> U64(31))
 
 
-@helper
+@part
 def hash64(key: int, a: int, b: int = 0, c: int = 0, d: int = 0, e: int = 0, f: int = 0) -> np.uint64:
     """64 bits that depend on every argument and its place; arguments left out count as 0."""
     golden = U64(0x9E3779B97F4A7C15)

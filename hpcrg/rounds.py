@@ -11,42 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, kernel, part
+from hpcrg.jit import kernel, part
 from hpcrg.ladder import count_turns, exchange_pairs
 from hpcrg.layout import Layout
 from hpcrg.observables import Observable
 from hpcrg.system import System
 from hpcrg.updates.base import Update
 
-Steps = Sequence[tuple[str, Update, int]]
-"""The updates of a round: name, update, how often it runs."""
+Steps = Sequence[tuple[Update, int]]
+"""The updates of a round, and how often each runs."""
 
 
 def _nothing() -> Any:
-    @helper
+    @part
     def nothing(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         return
 
     return nothing
 
 
-def make_updates(system: System, steps: Steps) -> tuple[Any, tuple[str, ...], str]:
-    """updates(block, betas, rng, neighbours, couplings, info): every update of a round; the names of its series, one
-    column of `info` each (a name given twice stands where it was last filled); and a name for it all."""
-    chain, name, column = _nothing(), system.name, 0
+def make_updates(steps: Steps) -> tuple[Any, tuple[str, ...]]:
+    """updates(block, betas, rng, neighbours, couplings, info): every update of a round; and the names of its series,
+    one column of `info` each (a name given twice stands where it was last filled)."""
+    chain = _nothing()
     series: list[str] = []
-    for label, update, repeat in steps:
-        name = f"{name}+{label}x{repeat}"
-        chain = _after(chain, update.sweep, repeat, column, len(update.series), name)
+    for update, repeat in steps:
+        chain = _after(chain, update.sweep, repeat, len(series), len(series) + len(update.series))
         series += update.series
-        column += len(update.series)
-    return chain, tuple(series), name
+    return chain, tuple(series)
 
 
-def _after(before: Any, sweep: Any, repeat: int, first: int, width: int, name: str) -> Any:
-    last = first + width
-
-    @part(f"updates.{name}")
+def _after(before: Any, sweep: Any, repeat: int, first: int, last: int) -> Any:
+    @part
     def both(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         before(block, betas, rng, neighbours, couplings, info)
         for _ in range(repeat):
@@ -55,12 +51,12 @@ def _after(before: Any, sweep: Any, repeat: int, first: int, width: int, name: s
     return both
 
 
-def make_exchange(system: System, layout: Layout, name: str) -> Any:
+def make_exchange(layout: Layout) -> Any:
     """exchange(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted)."""
     energies = layout.make_energies()
     if layout.make_exchange is None:
 
-        @part(f"exchange.labels.{name}")
+        @part
         def labels(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
             energies(block, neighbours, couplings, energy)
             exchange_pairs(key, turn, energy, ladder, slot_of, False, attempted, accepted)
@@ -68,7 +64,7 @@ def make_exchange(system: System, layout: Layout, name: str) -> Any:
         return labels
     swap = layout.make_exchange()
 
-    @part(f"exchange.states.{name}")
+    @part
     def states(block, neighbours, couplings, energy, key, turn, ladder, slot_of, attempted, accepted):  # type: ignore[no-untyped-def]
         energies(block, neighbours, couplings, energy)
         swapped = np.zeros(energy.size, np.uint8)
@@ -86,15 +82,14 @@ def make_rounds(system: System, layout: Layout, steps: Steps) -> tuple[Callable[
     """rounds(block, betas, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info,
     attempted, accepted, turns): `count` rounds, the first being round `turn`, and the names of the columns of
     info[walker, column]."""
-    updates, series, name = make_updates(system, steps)
-    name = f"{name}-{layout.name}"
-    exchange = make_exchange(system, layout, f"{system.name}-{layout.name}")
+    updates, series = make_updates(steps)
+    exchange = make_exchange(layout)
     by_slot = layout.by_slot
     energy = "int64[::1]" if system.integer else "float64[::1]"
 
     @kernel(
         f"void({layout.block}, uint64[:,::1], int32[:,::1], {layout.couplings}, float64[::1], int64[:,::1], "
-        f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1], int64[:,::1])", name
+        f"uint64, int64, int64, boolean, {energy}, float64[:,::1], int64[:,::1], int64[:,::1], int64[:,::1])"
     )  # fmt: skip
     def rounds(  # type: ignore[no-untyped-def]
         block, rng, neighbours, couplings, ladder, slot_of, key, turn, count, exchanging, energy, info, attempted,
@@ -122,7 +117,6 @@ def make_look(system: System, layout: Layout) -> Callable[..., None]:
 
     @kernel(
         f"void({layout.block}, int32[:,::1], {layout.couplings}, int64[::1], float64, {energy}, {order}, float64[::1])",
-        f"{system.name}-{layout.name}",
     )
     def look(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
         measure(block, neighbours, couplings, shape, scale, energy, order, structure)
@@ -137,7 +131,6 @@ def make_extra(system: System, layout: Layout, observable: Observable) -> Callab
 
     @kernel(
         f"void({layout.block}, int32[:,::1], {layout.couplings}, int64[:,::1], float64[:,::1])",
-        f"{system.name}-{layout.name}-{observable.name}",
     )
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         part_(block, neighbours, couplings, slot_of, out)
@@ -150,7 +143,7 @@ def make_energy(system: System, layout: Layout) -> Callable[..., None]:
     energies = layout.make_energies()
     energy = "int64[::1]" if system.integer else "float64[::1]"
 
-    @kernel(f"void({layout.block}, int32[:,::1], {layout.couplings}, {energy})", f"{system.name}-{layout.name}")
+    @kernel(f"void({layout.block}, int32[:,::1], {layout.couplings}, {energy})")
     def all_energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
         energies(block, neighbours, couplings, energy)
 

@@ -50,7 +50,7 @@ class Kernels:
     def rounds(self) -> tuple[Callable[..., None], tuple[str, ...]]:
         """Any number of rounds, and the names of the series they leave."""
         e = self.ensemble
-        steps = [(u.type, UPDATES[u.type].build(e.system, e.slots, e.copies), u.repeat) for u in e.updates]
+        steps = [(UPDATES[u.type].build(e.system, e.slots, e.copies), u.repeat) for u in e.updates]
         return make_rounds(e.system, e.layout, steps)
 
     @cached_property

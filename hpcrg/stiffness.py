@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.system import System
 
 U64 = np.uint64
@@ -44,7 +44,7 @@ def make_stiffness(system: System) -> Any:
     """extra(block, neighbours, couplings, slot_of, out): e of every axis, x first, then j of every axis."""
     dimension, read, coupling = U64(system.lattice.dimension), system.physics.read, make_near(system)
 
-    @part(f"stiffness.{system.name}")
+    @part
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         out[:] = 0.0
         for w in range(block.shape[0]):
@@ -59,7 +59,7 @@ def make_stiffness(system: System) -> Any:
     return extra
 
 
-@helper
+@part
 def crossing(a, b):  # type: ignore[no-untyped-def]
     """1 where the short way from the unit vector a to b crosses the angle pi upwards, -1 where downwards, else 0."""
     turn = a[0] * b[1] - a[1] * b[0]
@@ -71,7 +71,7 @@ def make_vortices(system: System) -> Any:
     """extra(block, neighbours, couplings, slot_of, out): vortices of either sign per plaquette."""
     dimension, read = U64(system.lattice.dimension), system.physics.read
 
-    @part(f"vortices.{system.name}")
+    @part
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         planes = dimension * (dimension - 1) // 2
         for w in range(block.shape[0]):

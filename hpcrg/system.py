@@ -46,7 +46,7 @@ class System:
 
     @property
     def name(self) -> str:
-        """Everything that the machine code of a kernel depends on."""
+        """What the speed of a kernel depends on, for timings."""
         coupling = self.coupling if self.coupling == self.model.coupling else "cut"
         order = "-random" if self.model.only_random_order else ""
         return (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported, expected
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 
 U64 = np.uint64
@@ -44,7 +44,7 @@ def is_covering(covering: Covering, near: NDArray[np.int32]) -> bool:
     return bool((covering[partner] == 1 << (direction ^ 2)).all())
 
 
-@helper
+@part
 def beside(covering, near, site, direction):  # type: ignore[no-untyped-def]
     """How many dimers lie parallel beside a dimer from `site` along `direction`, 0 .. 2."""
     d = U64(direction)
@@ -53,13 +53,13 @@ def beside(covering, near, site, direction):  # type: ignore[no-untyped-def]
     return ((U64(left) >> d) & U64(1)) + ((U64(right) >> d) & U64(1))
 
 
-@helper
+@part
 def direction_of(bits):  # type: ignore[no-untyped-def]
     """The direction of a single bit."""
     return U64(bits > 1) + U64(bits > 2) + U64(bits > 4)
 
 
-@helper
+@part
 def parallel_plaquettes(covering, near):  # type: ignore[no-untyped-def]
     """The number of plaquettes with two parallel dimers."""
     count = 0
@@ -71,7 +71,7 @@ def parallel_plaquettes(covering, near):  # type: ignore[no-untyped-def]
     return count
 
 
-@helper
+@part
 def winding(covering, lx):  # type: ignore[no-untyped-def]
     """The winding numbers along x and along y."""
     along_x, along_y = 0, 0
@@ -82,7 +82,7 @@ def winding(covering, lx):  # type: ignore[no-untyped-def]
     return along_x, along_y
 
 
-@helper
+@part
 def dimer_pairs(covering, lx, pairs):  # type: ignore[no-untyped-def]
     """Add to pairs[0, r] the pairs of like dimers r apart along their own axis, to pairs[1, r] across it, both
     directions together."""

@@ -22,13 +22,13 @@ from __future__ import annotations
 import numpy as np
 
 from hpcrg.dimers.covering import beside, dimer_pairs, direction_of, parallel_plaquettes, winding
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.rng import advance, choose, fraction, load, store
 
 U64 = np.uint64
 
 
-@helper
+@part
 def turn(covering, near, site, weights, state):  # type: ignore[no-untyped-def]
     """The direction that a site without a dimer chooses by heat bath, and the sum of the four weights."""
     a = weights[beside(covering, near, site, 0)]
@@ -40,7 +40,7 @@ def turn(covering, near, site, weights, state):  # type: ignore[no-untyped-def]
     return state, U64(u >= a) + U64(u >= b) + U64(u >= c), total
 
 
-@helper
+@part
 def loop(covering, near, lx, weights, monomers, state):  # type: ignore[no-untyped-def]
     """One loop in place; adds 1 / sum W to monomers[y, x] at every turn."""
     ly = covering.size // lx
@@ -67,7 +67,7 @@ SIGNATURE = (
 )
 
 
-@kernel(SIGNATURE, "dimers.directed-loop")
+@kernel(SIGNATURE)
 def sample(rng, covering, near, lx, coupling, moves, energy, windings, monomers, pairs):  # type: ignore[no-untyped-def]
     """`moves` loops before each sample, in place; sample k goes to energy[k] and windings[k], sums to the others."""
     state = load(rng)

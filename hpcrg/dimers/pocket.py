@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from hpcrg.dimers.covering import beside, dimer_pairs, direction_of, parallel_plaquettes, winding
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.rng import advance, choose, fraction, load, store
 
 U64 = np.uint64
@@ -25,7 +25,7 @@ AXIS_X, AXIS_Y, POINT, DIAGONAL, ANTIDIAGONAL = range(5)
 SYMMETRIES = 5
 
 
-@helper
+@part
 def image(site, lx, ly, symmetry, a, b):  # type: ignore[no-untyped-def]
     """Where a symmetry takes a site."""
     x, y = np.int64(site) % lx, np.int64(site) // lx
@@ -42,7 +42,7 @@ def image(site, lx, ly, symmetry, a, b):  # type: ignore[no-untyped-def]
     return U64((y % ly) * lx + x % lx)
 
 
-@helper
+@part
 def turned(direction, symmetry):  # type: ignore[no-untyped-def]
     """Where a symmetry takes a direction."""
     d = U64(direction)
@@ -57,7 +57,7 @@ def turned(direction, symmetry):  # type: ignore[no-untyped-def]
     return d ^ U64(3)
 
 
-@helper
+@part
 def collect(covering, near, lx, symmetry, a, b, first, cluster, inside):  # type: ignore[no-untyped-def]
     """Fill `cluster` with one site of each dimer that moves with that of `first`; returns how many. `inside` marks
     both sites of each and is left clean."""
@@ -80,7 +80,7 @@ def collect(covering, near, lx, symmetry, a, b, first, cluster, inside):  # type
     return count
 
 
-@helper
+@part
 def lift(covering, near, sites, directions):  # type: ignore[no-untyped-def]
     """Take dimers away one by one; returns the parallel pairs that go with them."""
     pairs = np.int64(0)
@@ -91,7 +91,7 @@ def lift(covering, near, sites, directions):  # type: ignore[no-untyped-def]
     return pairs
 
 
-@helper
+@part
 def place(covering, near, sites, directions):  # type: ignore[no-untyped-def]
     """Put dimers down one by one; returns the parallel pairs that come with them."""
     pairs = np.int64(0)
@@ -102,7 +102,7 @@ def place(covering, near, sites, directions):  # type: ignore[no-untyped-def]
     return pairs
 
 
-@helper
+@part
 def move(covering, near, lx, symmetry, coupling, work, inside, state):  # type: ignore[no-untyped-def]
     """One cluster, reflected about a random centre and accepted by Metropolis."""
     ly = covering.size // lx
@@ -130,7 +130,7 @@ SIGNATURE = (
 )
 
 
-@kernel(SIGNATURE, "dimers.pocket")
+@kernel(SIGNATURE)
 def sample(rng, covering, near, lx, coupling, moves, energy, windings, monomers, pairs):  # type: ignore[no-untyped-def]
     """`moves` clusters before each sample, in place; as in hpcrg/dimers/directed_loop.py, `monomers` left alone."""
     state = load(rng)

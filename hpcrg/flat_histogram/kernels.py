@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_local, make_near
-from hpcrg.jit import helper, kernel, part
+from hpcrg.jit import kernel, part
 from hpcrg.observables import make_bulk
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
@@ -29,7 +29,7 @@ def make_changes(system: System) -> Any:
     decode, pair, coupling, near = physics.decode, physics.pair, make_near(system), U64(system.coordination)
     states, pairwise = U64(physics.states), physics.local is None
 
-    @part(f"flat_histogram.changes.{system.name}")
+    @part
     def changes(walker, neighbours, couplings, site, out):  # type: ignore[no-untyped-def]
         now = local(walker, neighbours, couplings, site, walker[site]) - span
         for code in range(states):
@@ -43,7 +43,7 @@ def make_changes(system: System) -> Any:
     return changes
 
 
-@helper
+@part
 def pick(total, mark):  # type: ignore[no-untyped-def]
     """The first index whose running total exceeds `mark`, or the last one."""
     chosen = U64(0)
@@ -56,7 +56,7 @@ def make_energy(system: System) -> Any:
     """energy(walker, neighbours, couplings): the total energy of one configuration."""
     bulk = make_bulk(system)
 
-    @kernel(f"int64({SPINS}, {TABLE}, {COUPLINGS})", f"flat-energy-{system.name}")
+    @kernel(f"int64({SPINS}, {TABLE}, {COUPLINGS})")
     def energy(walker, neighbours, couplings):  # type: ignore[no-untyped-def]
         total = np.int64(0)
         for site in range(U64(walker.size)):
@@ -72,7 +72,7 @@ def make_approach(system: System) -> Any:
     changes, span = make_changes(system), system.local_span
     decode, states = system.physics.decode, system.physics.states
 
-    @kernel(f"int64({COMMON}, int64, int64, int64, int64)", f"flat-approach-{system.name}")
+    @kernel(f"int64({COMMON}, int64, int64, int64, int64)")
     def approach(walker, rng, neighbours, couplings, lowest, highest, energy, steps):  # type: ignore[no-untyped-def]
         state, out = load(rng), np.empty(states, np.int64)
         for _ in range(steps):
@@ -91,7 +91,7 @@ def make_approach(system: System) -> Any:
     return approach
 
 
-@helper
+@part
 def odds(level, to, ln_g, known):  # type: ignore[no-untyped-def]
     """g(level) / g(to); 0 outside the window and 1 for a level not known yet."""
     if to < 0 or to >= known.size:
@@ -106,7 +106,7 @@ def make_walk(system: System) -> Any:
     decode, states = system.physics.decode, system.physics.states
     state_types = "int64, float64[::1], int64[::1], uint8[::1], int64[::1], float64[::1], int64"
 
-    @kernel(f"void({COMMON}, {state_types})", f"wang-landau-{system.name}")
+    @kernel(f"void({COMMON}, {state_types})")
     def walk(walker, rng, neighbours, couplings, lowest, ln_g, visits, known, counters, f, sweeps):  # type: ignore[no-untyped-def]
         state, change, total = load(rng), np.empty(states, np.int64), np.empty(states)
         memory, stamp = np.empty(2 * span + 1), np.full(2 * span + 1, -1)
@@ -150,7 +150,7 @@ def make_production(system: System) -> Any:
     book = system.physics.book
     rest = "int64, float64[:,::1], uint8[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:,::1], int64"
 
-    @kernel(f"void({COMMON}, {rest})", f"multicanonical-{system.name}")
+    @kernel(f"void({COMMON}, {rest})")
     def produce(  # type: ignore[no-untyped-def]
         walker, rng, neighbours, couplings, lowest, table, parity, turns, counters, histogram, energies, order, stride
     ):

@@ -21,7 +21,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, load, store
 
 U64 = np.uint64
@@ -64,7 +64,7 @@ def work_words(count: int) -> int:
     return (count + 1) * BATCH + 2 * WIDTH
 
 
-@helper
+@part
 def tabulate(chance, lane, count, which, table):  # type: ignore[no-untyped-def]
     """Enter a probability into a table that was zero in this lane."""
     scaled = chance * 18446744073709551616.0
@@ -122,10 +122,10 @@ def make_fill(count: int) -> Any:
     place j of the batch at [t * BATCH + j]."""
     names: dict[str, Any] = {"U64": U64, "WIDTH": U64(WIDTH)} | {f"U{n}": U64(n) for n in (17, 19, 23, 41, 45)}
     exec(_source(count), names)  # noqa: S102
-    stages, resolve = part(f"bernoulli.stages.{count}")(names["fill"]), make_resolve(count)
+    stages, resolve = part(names["fill"]), make_resolve(count)
     marks = U64((count + 1) * BATCH + WIDTH)
 
-    @part(f"bernoulli.fill.{count}")
+    @part
     def fill(rng, box, table, work):  # type: ignore[no-untyped-def]
         stages(rng, box, table, work)
         for i in range(U64(WIDTH)):
@@ -140,7 +140,7 @@ def make_resolve(count: int) -> Any:
     group, open_words, marks = U64(GROUP), U64(count * BATCH), U64((count + 1) * BATCH)
     remainders = U64(count * (FIRST + SECOND))
 
-    @part(f"bernoulli.resolve.{count}")
+    @part
     def resolve(rng, box, table, work, i):  # type: ignore[no-untyped-def]
         own = rng[4 * WIDTH :]
         state = load(own)

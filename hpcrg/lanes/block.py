@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lanes.bernoulli import BATCH, table_words, work_words
 
 U64 = np.uint64
@@ -102,7 +102,7 @@ def prepare_couplings(couplings: NDArray[np.int8], shape: tuple[int, ...]) -> ND
     return np.ascontiguousarray(-(np.stack(rows) < 0).astype(np.int8))
 
 
-@helper
+@part
 def shift(box, source, first, count, stride, extent, parity, target):  # type: ignore[no-untyped-def]
     """target[i] = the other neighbour of place first + i, for an axis of halved `extent`; the neighbours' class starts
     at `source`. A place of even parity has it one step back, a place of odd parity one step ahead."""
@@ -122,7 +122,7 @@ def make_geometry(dimension: int) -> Any:
     """geometry(shape) -> the halved extents (x, y, z), and where the words of sites start."""
     header, d = U64(header_words(dimension)), dimension
 
-    @part(f"lanes.geometry.{dimension}")
+    @part
     def geometry(shape):  # type: ignore[no-untyped-def]
         hx, hy = U64(shape[d - 1] // 2), U64(shape[d - 2] // 2)
         hz = U64(shape[0] // 2) if d == 3 else U64(1)
@@ -131,7 +131,7 @@ def make_geometry(dimension: int) -> Any:
     return geometry
 
 
-@helper
+@part
 def class_of(step, dimension):  # type: ignore[no-untyped-def]
     """The class that is visited at a step: all of even parity come before those of odd parity."""
     low = U64(1) << (dimension - U64(1))
@@ -146,7 +146,7 @@ def make_collect(dimension: int) -> Any:
     ones."""
     shifted = U64(shift_start(dimension))
 
-    @part(f"lanes.collect.{dimension}")
+    @part
     def collect(box, extents, start, kind, first, count):  # type: ignore[no-untyped-def]
         hx, hy, hz = extents
         n = hx * hy * hz

@@ -100,10 +100,10 @@ def _read_text(dimension: int) -> str:
 def make_flush(dimension: int) -> Any:
     """flush(box, counts): add the counters to counts[lane] and clear them."""
     start, stop = counter_start(dimension), counter_start(dimension) + (PLANES + GROWTH) * COLUMNS
-    fold = part(f"lanes.fold.{dimension}")(compile_text(_fold_text(dimension), "fold"))
-    read = part(f"lanes.read.{dimension}")(compile_text(_read_text(dimension), "read"))
+    fold = part(compile_text(_fold_text(dimension), "fold"))
+    read = part(compile_text(_read_text(dimension), "read"))
 
-    @part(f"lanes.flush.{dimension}")
+    @part
     def flush(box, counts):  # type: ignore[no-untyped-def]
         fold(box)
         read(box, counts)
@@ -116,10 +116,10 @@ def make_flush(dimension: int) -> Any:
 def make_settle(dimension: int, digits: int) -> Any:
     """settle(box, counts, held, lists) -> lists: take in a list of `held` numbers of `digits` bits; `lists` counts
     those since the last flush. Ends with a flush when `held` is not BATCH, which says that the list is the last."""
-    add = part(f"lanes.add.{dimension}.{digits}")(compile_text(_add_text(dimension, digits), "add"))
+    add = part(compile_text(_add_text(dimension, digits), "add"))
     flush, work = make_flush(dimension), U64(work_start(dimension))
 
-    @part(f"lanes.settle.{dimension}.{digits}")
+    @part
     def settle(box, counts, held, lists):  # type: ignore[no-untyped-def]
         if held:
             for p in range(U64(digits)):
@@ -143,4 +143,4 @@ def make_list_bonds(dimension: int, coupled: bool) -> Any:
     text += surroundings(dimension, coupled)
     for k, digit in enumerate(("ones", "twos", "fours")):
         text += f"        box[U64({work_start(dimension) + k * BATCH}) + held + i] = {digit}\n"
-    return part(f"lanes.list_bonds.{dimension}.{coupled}")(compile_text(text, "listing"))
+    return part(compile_text(text, "listing"))

@@ -21,11 +21,10 @@ U64 = np.uint64
 
 def make_unsatisfied(dimension: int, coupled: bool) -> Any:
     """unsatisfied(box, neighbours, couplings, counts): the number of unsatisfied bonds of every lane, uint64[64]."""
-    name = f"{dimension}.{coupled}"
     collect, geometry, settle = make_collect(dimension), make_geometry(dimension), make_settle(dimension, 3)
     list_bonds = make_list_bonds(dimension, coupled)
 
-    @part(f"lanes.unsatisfied.{name}")
+    @part
     def unsatisfied(box, neighbours, couplings, counts):  # type: ignore[no-untyped-def]
         extents, start = geometry(neighbours[0])
         n, held, lists = extents[0] * extents[1] * extents[2], U64(0), U64(0)
@@ -50,7 +49,7 @@ def make_energies(dimension: int, coupled: bool) -> Any:
     """energies(block, neighbours, couplings, energy[walker]): the total energy of every walker."""
     unsatisfied, geometry = make_unsatisfied(dimension, coupled), make_geometry(dimension)
 
-    @part(f"lanes.energies.{dimension}.{coupled}")
+    @part
     def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
         counts = np.empty(LANES, np.uint64)
         unsatisfied(block[0], neighbours, couplings, counts)
@@ -66,7 +65,7 @@ def make_ones(dimension: int) -> Any:
     """ones(box, neighbours, counts): the number of bits 1 of every lane, uint64[64]."""
     geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
 
-    @part(f"lanes.ones.{dimension}")
+    @part
     def ones(box, neighbours, counts):  # type: ignore[no-untyped-def]
         (hx, hy, hz), start = geometry(neighbours[0])
         volume, held, lists = hx * hy * hz << U64(dimension), U64(0), U64(0)
@@ -87,7 +86,7 @@ def make_planes(dimension: int) -> Any:
     the slowest."""
     geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
 
-    @part(f"lanes.plane.{dimension}")
+    @part
     def plane(box, counts, begin, n, axis, stride, span):  # type: ignore[no-untyped-def]
         """The number of bits 1 in a plane: every second class from `begin` on, a run of `stride` words every `span`."""
         counts[:] = 0
@@ -103,7 +102,7 @@ def make_planes(dimension: int) -> Any:
                         held = U64(0)
         settle(box, counts, held, lists)
 
-    @part(f"lanes.planes.{dimension}")
+    @part
     def planes(block, neighbours, sums):  # type: ignore[no-untyped-def]
         box, counts = block[0], np.empty(LANES, np.uint64)
         extents, start = geometry(neighbours[0])
@@ -126,7 +125,7 @@ def make_measure(dimension: int, coupled: bool) -> Any:
     hpcrg.observables."""
     energies, planes = make_energies(dimension, coupled), make_planes(dimension)
 
-    @part(f"lanes.measure.{dimension}.{coupled}")
+    @part
     def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
         energies(block, neighbours, couplings, energy)
         sums = np.zeros((energy.shape[0], dimension, shape.max(), 1), np.int64)
@@ -147,7 +146,7 @@ def make_overlaps(dimension: int) -> Any:
     s_bj, with copy a of a slot in lane `slot` and copy b in lane slots + slot."""
     unsatisfied, ones, geometry = make_unsatisfied(dimension, False), make_ones(dimension), make_geometry(dimension)
 
-    @part(f"lanes.overlaps.{dimension}")
+    @part
     def overlaps(block, neighbours, out):  # type: ignore[no-untyped-def]
         slots = U64(out.shape[0])
         other, counts, none = np.zeros(block.shape[1], np.uint64), np.empty(LANES, np.uint64), np.zeros((1, 1), np.int8)
@@ -170,7 +169,7 @@ def make_exchange(dimension: int) -> Any:
     meet."""
     header = U64(header_words(dimension))
 
-    @part(f"lanes.exchange.{dimension}")
+    @part
     def exchange(block, pairs):  # type: ignore[no-untyped-def]
         box = block[0]
         for i in range(header, U64(box.size)):

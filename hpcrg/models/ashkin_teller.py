@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import potts
 from hpcrg.models.base import Exact, Model, Physics
@@ -39,23 +39,23 @@ def square(K: float) -> Exact:
     return Exact(beta_c=Reference(beta_c, 0.0, BAXTER), **{k: Reference(v, 0.0, BAXTER) for k, v in values.items()})
 
 
-@helper
+@part
 def mirror(state):  # type: ignore[no-untyped-def]
     state, word = advance(state)
     return state, np.int64(word >> np.uint64(63))
 
 
-@helper
+@part
 def reflect(m, k, spin):  # type: ignore[no-untyped-def]
     return np.int8(spin ^ (k << m))
 
 
-@helper
+@part
 def project(m, spin):  # type: ignore[no-untyped-def]
     return np.int8(spin if m == 0 else (spin >> 1) | (spin & 1) << 1)
 
 
-@helper
+@part
 def book(row, spin, parity):  # type: ignore[no-untyped-def]
     row[0] += 1 - 2 * (spin & 1)
     row[1] += 1 - (spin & 2)
@@ -65,12 +65,12 @@ def book(row, spin, parity):  # type: ignore[no-untyped-def]
 def make_physics(K: float) -> Physics:
     """The compiled functions; bit 0 of a spin is s, bit 1 is t, a bit that is set being a spin that is down."""
 
-    @part(f"ashkin_teller.pair.{K!r}")
+    @part
     def pair(a, b):  # type: ignore[no-untyped-def]
         first, second = 1 - 2 * ((a ^ b) & 1), 1 - ((a ^ b) & 2)
         return -(first + second + K * first * second)
 
-    @part(f"ashkin_teller.gap.{K!r}")
+    @part
     def gap(x, y, coupling):  # type: ignore[no-untyped-def]
         moving, resting = 1 - 2 * ((x ^ y) & 1), 1 - ((x ^ y) & 2)
         return max(0.0, 2.0 * coupling * moving * (1.0 + K * resting))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 
 Coupling = Literal["none", "integer", "real"]
@@ -21,10 +21,10 @@ Coupling = Literal["none", "integer", "real"]
 
 
 class Physics(NamedTuple):
-    """The functions that generic kernels are built over; each is a `part` or a `helper`. Spins a, b are int8 scalars
+    """The functions that generic kernels are built over; each is a `part`. Spins a, b are int8 scalars
     (discrete models) or tuples of floats (continuous ones); r is a random state; c the coupling of a bond.
 
-    `name` names the physics with all its parameters and stands for it in the cache of compiled kernels.
+    `name` names the physics with all its parameters.
 
     Energy: `pair(a, b)`, of a bond with c = 1, symmetric; `site(a)`, on-site energy, or None. `integer` says that all
     pair energies are integers and that there is no on-site energy; pair energies then differ by at most `pair_span`.
@@ -180,17 +180,17 @@ class Model:
         return np.dtype(np.float64 if self.spin_components or self.real_order else np.int64)
 
 
-@helper
+@part
 def read_int8(walker, site):  # type: ignore[no-untyped-def]
     return walker[site]
 
 
-@helper
+@part
 def write_int8(walker, site, spin):  # type: ignore[no-untyped-def]
     walker[site] = spin
 
 
-@helper
+@part
 def book_scalar(row, spin, parity):  # type: ignore[no-untyped-def]
     row[0] += spin
 
@@ -199,14 +199,14 @@ def make_read(components: int) -> Any:
     """read(walker[component, site], site): the components as a tuple."""
     if components == 1:
 
-        @part("read.1")
+        @part
         def first(walker, site):  # type: ignore[no-untyped-def]
             return (walker[0, site],)
 
         return first
     last, rest = np.uint64(components - 1), make_read(components - 1)
 
-    @part(f"read.{components}")
+    @part
     def read(walker, site):  # type: ignore[no-untyped-def]
         return (*rest(walker, site), walker[last, site])
 
@@ -217,14 +217,14 @@ def make_write(components: int) -> Any:
     """write(walker[component, site], site, spin)."""
     if components == 1:
 
-        @part("write.1")
+        @part
         def first(walker, site, spin):  # type: ignore[no-untyped-def]
             walker[0, site] = spin[0]
 
         return first
     last, tail, rest = np.uint64(components - 1), components - 1, make_write(components - 1)
 
-    @part(f"write.{components}")
+    @part
     def write(walker, site, spin):  # type: ignore[no-untyped-def]
         rest(walker, site, spin)
         walker[last, site] = spin[tail]
@@ -235,7 +235,7 @@ def make_write(components: int) -> Any:
 def make_book(components: int) -> Any:
     """book(row, spin, parity): the sum of all spins, component by component."""
 
-    @part(f"book.{components}")
+    @part
     def book(row, spin, parity):  # type: ignore[no-untyped-def]
         for k in range(components):
             row[k] += spin[k]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Exact, Model, Physics
 from hpcrg.models.ising import PHYSICS as ISING
@@ -30,13 +30,13 @@ EXACT = Exact(
 )  # fmt: skip
 
 
-@helper
+@part
 def no_pair(a, b):  # type: ignore[no-untyped-def]
     """There is no energy of pairs."""
     return 0
 
 
-@helper
+@part
 def local(walker, neighbours, couplings, site, spin):  # type: ignore[no-untyped-def]
     """Six triangles: the columns of the triangular lattice go around a site."""
     total, last = np.int64(0), np.int64(walker[U64(neighbours[site, U64(5)])])
@@ -47,7 +47,7 @@ def local(walker, neighbours, couplings, site, spin):  # type: ignore[no-untyped
     return -spin * total
 
 
-@helper
+@part
 def bulk(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
     """The two triangles that have a site at the lower corner of one side: (0, x, y) and (0, y, y - x)."""
     right, up = np.int64(walker[U64(neighbours[site, U64(0)])]), np.int64(walker[U64(neighbours[site, U64(1)])])
@@ -55,7 +55,7 @@ def bulk(walker, neighbours, couplings, site):  # type: ignore[no-untyped-def]
     return -walker[site] * up * (right + up_left)
 
 
-@helper
+@part
 def book(row, spin, parity):  # type: ignore[no-untyped-def]
     row[U64(parity >> 4)] += spin
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Exact, Model, Physics
 from hpcrg.models.ising import PHYSICS as ISING
@@ -32,18 +32,18 @@ TRICRITICAL = Exact(
 )  # fmt: skip
 
 
-@helper
+@part
 def decode(code):  # type: ignore[no-untyped-def]
     return np.int8(code - 1)
 
 
-@helper
+@part
 def fresh(state):  # type: ignore[no-untyped-def]
     state, code = choose(state, 3)
     return state, np.int8(np.int64(code) - 1)
 
 
-@helper
+@part
 def propose(state, spin):  # type: ignore[no-untyped-def]
     state, shift = choose(state, 2)
     return state, np.int8((spin + 2 + np.int64(shift)) % 3 - 1)
@@ -53,7 +53,7 @@ def propose(state, spin):  # type: ignore[no-untyped-def]
 def make_physics(crystal: float, field: float) -> Physics:
     """The compiled functions; without a field a flip of a cluster leaves the on-site energy alone."""
 
-    @part(f"blume_capel.site.{crystal!r}.{field!r}")
+    @part
     def site(spin):  # type: ignore[no-untyped-def]
         return crystal * spin * spin - field * spin
 

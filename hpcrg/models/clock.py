@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import ising, potts
 from hpcrg.models.base import Exact, Model, Physics
@@ -28,7 +28,7 @@ def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(values - halves) < 1e-12, halves, values)
 
 
-@helper
+@part
 def gap(x, y, coupling):  # type: ignore[no-untyped-def]
     return max(0.0, 2.0 * coupling * x * y)
 
@@ -39,17 +39,17 @@ def make_mirror(q: int) -> Physics:
     number = np.arange(q)
     sines = rounded(np.sin(2 * np.pi * (number[None, :] - number[:, None] / 2) / q))
 
-    @part(f"clock{q}.mirror")
+    @part
     def mirror(state):  # type: ignore[no-untyped-def]
         state, m = choose(state, q)
         return state, np.int64(m)
 
-    @part(f"clock{q}.reflect")
+    @part
     def reflect(m, k, spin):  # type: ignore[no-untyped-def]
         moved = m - spin
         return np.int8((moved + q if moved < 0 else moved) if k else spin)
 
-    @part(f"clock{q}.project")
+    @part
     def project(m, spin):  # type: ignore[no-untyped-def]
         return sines[np.uint64(m), np.uint64(spin)]
 
@@ -65,11 +65,11 @@ def make_physics(q: int) -> Physics:
     bonds, x, y = rounded(np.cos(angles)), rounded(np.cos(angles)), rounded(np.sin(angles))
     bonds = np.concatenate([bonds[1:][::-1], bonds])  # of b - a = 1 - q .. q - 1
 
-    @part(f"clock{q}.pair")
+    @part
     def pair(a, b):  # type: ignore[no-untyped-def]
         return -bonds[np.uint64(q - 1 + b - a)]
 
-    @part(f"clock{q}.book")
+    @part
     def book(row, spin, parity):  # type: ignore[no-untyped-def]
         row[0] += x[np.uint64(spin)]
         row[1] += y[np.uint64(spin)]

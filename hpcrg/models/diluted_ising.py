@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Disorder, Exact, Model, Physics
 from hpcrg.models.bonds import bonds_shape, both_ways
@@ -21,7 +21,7 @@ from hpcrg.models.ising import PHYSICS as ISING
 from hpcrg.models.ising import codes, from_codes, order2, ordered
 
 
-@helper
+@part
 def frozen(spin):  # type: ignore[no-untyped-def]
     return spin == 0
 

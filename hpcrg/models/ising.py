@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Exact, Model, Physics, book_scalar, read_int8, write_int8
 from hpcrg.rng import advance
@@ -52,43 +52,43 @@ def exact(lattice: Lattice) -> Exact:
     return CUBIC if lattice.dimension == 3 else Exact()
 
 
-@helper
+@part
 def decode(code):  # type: ignore[no-untyped-def]
     return np.int8(2 * code - 1)
 
 
-@helper
+@part
 def fresh(state):  # type: ignore[no-untyped-def]
     state, word = advance(state)
     return state, np.int8(1 - 2 * np.int64(word >> np.uint64(63)))
 
 
-@helper
+@part
 def propose(state, spin):  # type: ignore[no-untyped-def]
     return state, np.int8(-spin)
 
 
-@helper
+@part
 def pair(a, b):  # type: ignore[no-untyped-def]
     return -a * b
 
 
-@helper
+@part
 def mirror(state):  # type: ignore[no-untyped-def]
     return state, 0
 
 
-@helper
+@part
 def reflect(m, k, spin):  # type: ignore[no-untyped-def]
     return np.int8((1 - 2 * k) * spin)
 
 
-@helper
+@part
 def project(m, spin):  # type: ignore[no-untyped-def]
     return spin
 
 
-@helper
+@part
 def gap(a, b, coupling):  # type: ignore[no-untyped-def]
     product = coupling * a * b
     return product + abs(product)
@@ -106,7 +106,7 @@ def in_field(field: float) -> Physics:
     if field == 0.0:
         return PHYSICS
 
-    @part(f"ising.site.{field!r}")
+    @part
     def site(spin):  # type: ignore[no-untyped-def]
         return -field * spin
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, Unsupported, expected
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Disorder, Exact, Model, Physics
 from hpcrg.models.ising import PHYSICS as ISING
@@ -26,7 +26,7 @@ from hpcrg.models.ising import ordered as ferromagnet
 STRIPES_BELOW = -0.5
 
 
-@helper
+@part
 def book(row, spin, parity):  # type: ignore[no-untyped-def]
     row[0] += spin * (1 - 2 * (parity & 1))
     row[1] += spin * (1 - (parity & 2))

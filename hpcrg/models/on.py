@@ -62,7 +62,7 @@ def make_heat_bath(n: int) -> Any:
     = 2; Wood, Commun. Stat. 23, 157 (1994))."""
     direction, dot, add, scale, m = make_direction(n), make_dot(n), make_add(n), make_scale(n), n - 1.0
 
-    @part(f"o{n}.heat_bath")
+    @part
     def heat_bath(state, field, beta):  # type: ignore[no-untyped-def]
         strength = np.sqrt(dot(field, field))
         k = beta * strength
@@ -93,11 +93,11 @@ def make_physics(n: int) -> Physics:
     """The compiled functions of one n."""
     direction, dot, add, scale = make_direction(n), make_dot(n), make_add(n), make_scale(n)
 
-    @part(f"o{n}.pair")
+    @part
     def pair(a, b):  # type: ignore[no-untyped-def]
         return -dot(a, b)
 
-    @part(f"o{n}.propose")
+    @part
     def propose(state, spin):  # type: ignore[no-untyped-def]
         """The direction of s + l u, u a random direction and l uniform in [0, 2): it depends on the angle between old
         and new alone, so it is symmetric; short steps for the cold, and any direction in one step."""
@@ -107,18 +107,18 @@ def make_physics(n: int) -> Physics:
         square = dot(moved, moved)
         return state, scale(1.0 / np.sqrt(square), moved) if square > 1e-30 else spin
 
-    @part(f"o{n}.overrelax")
+    @part
     def overrelax(field, spin):  # type: ignore[no-untyped-def]
         square = dot(field, field)
         if square < 1e-30:
             return spin
         return add(scale(-1.0, spin), 2.0 * dot(field, spin) / square, field)
 
-    @part(f"o{n}.reflect")
+    @part
     def reflect(m, k, spin):  # type: ignore[no-untyped-def]
         return add(spin, -2.0 * k * dot(m, spin), m)
 
-    @part(f"o{n}.gap")
+    @part
     def gap(x, y, coupling):  # type: ignore[no-untyped-def]
         return max(0.0, 2.0 * coupling * x * y)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.exponential import decay
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Exact, Model, Physics, make_book, make_read, make_write
 from hpcrg.models.vectors import disc
@@ -36,26 +36,26 @@ def standard(beta: float, lam: float, mass: float = 1.0) -> tuple[float, float]:
     return beta / c, beta * lam / c**2
 
 
-@helper
+@part
 def normal(state):  # type: ignore[no-untyped-def]
     """A normal number of variance 1 (Marsaglia's polar method)."""
     state, x, _, s = disc(state)
     return state, x * np.sqrt(-2.0 * np.log(s) / s)
 
 
-@helper
+@part
 def pair(a, b):  # type: ignore[no-untyped-def]
     return -a[0] * b[0]
 
 
-@helper
+@part
 def fresh(state):  # type: ignore[no-untyped-def]
     """Normal: a field has no distribution at infinite temperature."""
     state, x = normal(state)
     return state, (x,)
 
 
-@helper
+@part
 def propose(state, a):  # type: ignore[no-untyped-def]
     """A symmetric step of at most 3, short ones more often."""
     state, first = advance(state)
@@ -63,22 +63,22 @@ def propose(state, a):  # type: ignore[no-untyped-def]
     return state, (a[0] + 3.0 * fraction(first) * (2.0 * fraction(second) - 1.0),)
 
 
-@helper
+@part
 def mirror(state):  # type: ignore[no-untyped-def]
     return state, 0
 
 
-@helper
+@part
 def reflect(m, k, a):  # type: ignore[no-untyped-def]
     return ((1.0 - 2.0 * k) * a[0],)
 
 
-@helper
+@part
 def project(m, a):  # type: ignore[no-untyped-def]
     return a[0]
 
 
-@helper
+@part
 def gap(x, y, coupling):  # type: ignore[no-untyped-def]
     return max(0.0, 2.0 * coupling * x * y)
 
@@ -92,7 +92,7 @@ def make_heat_bath(lam: float, mass: float) -> Any:
     """
     bare = mass - 2.0 * lam
 
-    @part(f"phi4.heat_bath.{lam!r}.{mass!r}")
+    @part
     def heat_bath(state, field, beta):  # type: ignore[no-untyped-def]
         f2, w = field[0] * field[0], 0.5 * (bare + np.sqrt(bare * bare + 4.0 * lam / beta))
         for _ in range(NEWTON):
@@ -116,7 +116,7 @@ def make_heat_bath(lam: float, mass: float) -> Any:
 def make_physics(lam: float, mass: float) -> Physics:
     """The compiled functions; a cluster changes the sign of its field."""
 
-    @part(f"phi4.site.{lam!r}.{mass!r}")
+    @part
     def site(a):  # type: ignore[no-untyped-def]
         square = a[0] * a[0]
         return mass * square + lam * (square - 1.0) * (square - 1.0)

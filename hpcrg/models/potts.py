@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Exact, Model, Physics, read_int8, write_int8
 from hpcrg.rng import choose
@@ -47,33 +47,33 @@ def exact(lattice: Lattice, q: int) -> Exact:
     return Exact(beta_c=beta_c, energy=energy, **{k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()})
 
 
-@helper
+@part
 def pair(a, b):  # type: ignore[no-untyped-def]
     return -np.int64(a == b)
 
 
-@helper
+@part
 def mirror(state):  # type: ignore[no-untyped-def]
     return state, 0
 
 
-@helper
+@part
 def project(m, spin):  # type: ignore[no-untyped-def]
     return spin
 
 
-@helper
+@part
 def gap(a, b, coupling):  # type: ignore[no-untyped-def]
     equal = np.int64(a == b)
     return coupling * equal if coupling > 0 else coupling * (equal - 1)
 
 
-@helper
+@part
 def book(row, spin, parity):  # type: ignore[no-untyped-def]
     row[np.uint64(spin)] += 1
 
 
-@helper
+@part
 def decode(code):  # type: ignore[no-untyped-def]
     return np.int8(code)
 
@@ -82,18 +82,18 @@ def decode(code):  # type: ignore[no-untyped-def]
 def make_physics(q: int) -> Physics:
     """The compiled functions of one q; a cluster takes a cyclic shift of colours, so every colour alike."""
 
-    @part(f"potts{q}.fresh")
+    @part
     def fresh(state):  # type: ignore[no-untyped-def]
         state, colour = choose(state, q)
         return state, np.int8(colour)
 
-    @part(f"potts{q}.propose")
+    @part
     def propose(state, spin):  # type: ignore[no-untyped-def]
         state, shift = choose(state, q - 1)
         moved = spin + 1 + np.int64(shift)
         return state, np.int8(moved - q if moved >= q else moved)
 
-    @part(f"potts{q}.reflect")
+    @part
     def reflect(m, k, spin):  # type: ignore[no-untyped-def]
         moved = spin + np.int64(k)
         return np.int8(moved - q if moved >= q else moved)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, fraction
 
 
-@helper
+@part
 def disc(state):  # type: ignore[no-untyped-def]
     """(r, x, y, s): a uniform point of the unit disc and s = x^2 + y^2, 0 < s < 1."""
     x, y, s = 0.0, 0.0, 0.0
@@ -27,14 +27,14 @@ def disc(state):  # type: ignore[no-untyped-def]
     return state, x, y, s
 
 
-@helper
+@part
 def circle(state):  # type: ignore[no-untyped-def]
     """A unit vector of two components."""
     state, x, y, s = disc(state)
     return state, ((x * x - y * y) / s, 2.0 * x * y / s)
 
 
-@helper
+@part
 def sphere(state):  # type: ignore[no-untyped-def]
     """A unit vector of three components."""
     state, x, y, s = disc(state)
@@ -48,7 +48,7 @@ def make_direction(components: int) -> Any:
         return circle if components == 2 else sphere
     fewer, power, scale = make_direction(components - 2), 1.0 / (components - 2), make_scale(components - 2)
 
-    @part(f"direction.{components}")
+    @part
     def direction(state):  # type: ignore[no-untyped-def]
         state, u = fewer(state)
         state, x, y, s = disc(state)
@@ -63,14 +63,14 @@ def make_dot(components: int) -> Any:
     """dot(a, b) of two vectors."""
     if components == 1:
 
-        @part("dot.1")
+        @part
         def product(a, b):  # type: ignore[no-untyped-def]
             return a[0] * b[0]
 
         return product
     last, rest = components - 1, make_dot(components - 1)
 
-    @part(f"dot.{components}")
+    @part
     def dot(a, b):  # type: ignore[no-untyped-def]
         return rest(a, b) + a[last] * b[last]
 
@@ -81,14 +81,14 @@ def make_scale(components: int) -> Any:
     """scale(factor, a) = factor a."""
     if components == 1:
 
-        @part("scale.1")
+        @part
         def times(factor, a):  # type: ignore[no-untyped-def]
             return (factor * a[0],)
 
         return times
     last, rest = components - 1, make_scale(components - 1)
 
-    @part(f"scale.{components}")
+    @part
     def scale(factor, a):  # type: ignore[no-untyped-def]
         return (*rest(factor, a), factor * a[last])
 
@@ -99,14 +99,14 @@ def make_add(components: int) -> Any:
     """add(a, factor, b) = a + factor b for tuples of floats."""
     if components == 1:
 
-        @part("add.1")
+        @part
         def scalar(a, factor, b):  # type: ignore[no-untyped-def]
             return (a[0] + factor * b[0],)
 
         return scalar
     last, rest = components - 1, make_add(components - 1)
 
-    @part(f"add.{components}")
+    @part
     def add(a, factor, b):  # type: ignore[no-untyped-def]
         return (*rest(a, factor, b), a[last] + factor * b[last])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.rng import advance
 
 U64 = np.uint64
@@ -27,7 +27,7 @@ BELOW_ONE = 1.0 - 2.0**-53
 SCALE = 2.0**64
 
 
-@helper
+@part
 def digits_of(p, digits):  # type: ignore[no-untyped-def]
     """The binary digits of p, 0 <= p <= 1, as words of zeros or ones; digits[0] stands for 2^-64."""
     threshold = U64(max(0.0, min(p, BELOW_ONE)) * SCALE)
@@ -35,14 +35,14 @@ def digits_of(p, digits):  # type: ignore[no-untyped-def]
         digits[k] = ZERO - ((threshold >> k) & ONE)
 
 
-@helper
+@part
 def compare(state, digit, less, equal):  # type: ignore[no-untyped-def]
     """One more digit; the random word stands for the complement of R's."""
     state, word = advance(state)
     return state, less ^ ((less ^ digit) & (less ^ word)), equal & (digit ^ word)
 
 
-@helper
+@part
 def compare4(state, digits, less, equal):  # type: ignore[no-untyped-def]
     """Four more digits."""
     state, less, equal = compare(state, digits[0], less, equal)
@@ -51,19 +51,19 @@ def compare4(state, digits, less, equal):  # type: ignore[no-untyped-def]
     return compare(state, digits[3], less, equal)
 
 
-@helper
+@part
 def get_state(work, i):  # type: ignore[no-untyped-def]
     """The generator of lane i."""
     return work[i], work[N + i], work[U64(2) * N + i], work[U64(3) * N + i]
 
 
-@helper
+@part
 def set_state(work, i, state):  # type: ignore[no-untyped-def]
     """Put it back."""
     work[i], work[N + i], work[U64(2) * N + i], work[U64(3) * N + i] = state
 
 
-@helper
+@part
 def decide(digits, work):  # type: ignore[no-untyped-def]
     """Go on to the lower digits wherever the upper ones were equal."""
     for i in range(N):
@@ -79,7 +79,7 @@ def decide(digits, work):  # type: ignore[no-untyped-def]
             work[U64(4) * N + i] = less
 
 
-@helper
+@part
 def bernoulli(out, digits, work):  # type: ignore[no-untyped-def]
     """Fill `out`, a multiple of LANES words, with bits of the probability that `digits` write; `work` begins with
     the states, uint64[WORK_WORDS]."""
@@ -103,7 +103,7 @@ def bernoulli(out, digits, work):  # type: ignore[no-untyped-def]
             out[block * N + i] = work[U64(4) * N + i]
 
 
-@helper
+@part
 def fair(out, work):  # type: ignore[no-untyped-def]
     """Fill `out`, a multiple of LANES words, with random bits."""
     for block in range(U64(out.size) // N):

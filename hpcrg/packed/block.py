@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 
 U64 = np.uint64
 ZERO, ONE, WORD = U64(0), U64(1), U64(64)
@@ -33,50 +33,50 @@ def unpack(block: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.int8
     return 2 * bits.reshape(len(block), rows * columns).astype(np.int8) - np.int8(1)
 
 
-@helper
+@part
 def grid_of(rows, columns):  # type: ignore[no-untyped-def]
     """(rows, words in a row, bits of a row's last word)."""
     width = (U64(columns) + U64(63)) // WORD
     return U64(rows), width, U64(columns) - WORD * (width - ONE)
 
 
-@helper
+@part
 def bits_in(grid, k):  # type: ignore[no-untyped-def]
     """How many bits of word k of a row are sites."""
     return grid[2] if k + ONE == grid[1] else WORD
 
 
-@helper
+@part
 def sites_in(grid, k):  # type: ignore[no-untyped-def]
     """The bits of word k of a row that are sites."""
     return ALL >> (WORD - bits_in(grid, k))
 
 
-@helper
+@part
 def below(grid, y, k):  # type: ignore[no-untyped-def]
     """The word one row down, periodic."""
     return (y + ONE if y + ONE < grid[0] else ZERO) * grid[1] + k
 
 
-@helper
+@part
 def above(grid, y, k):  # type: ignore[no-untyped-def]
     """The word one row up, periodic."""
     return (y - ONE if y > ZERO else grid[0] - ONE) * grid[1] + k
 
 
-@helper
+@part
 def right(grid, y, k):  # type: ignore[no-untyped-def]
     """The next word of the same row, periodic."""
     return y * grid[1] + (k + ONE if k + ONE < grid[1] else ZERO)
 
 
-@helper
+@part
 def from_right(words, grid, y, k):  # type: ignore[no-untyped-def]
     """Every bit's right neighbour."""
     return (words[y * grid[1] + k] >> ONE) | (words[right(grid, y, k)] << (bits_in(grid, k) - ONE))
 
 
-@helper
+@part
 def from_left(words, grid, y, k):  # type: ignore[no-untyped-def]
     """Every bit's left neighbour."""
     before = k - ONE if k > ZERO else grid[1] - ONE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.packed.block import below, from_right, grid_of, sites_in
 from hpcrg.updates.bits import popcount
 
@@ -18,7 +18,7 @@ BYTES, CHUNK = U64(0x0101010101010101), U64(255)
 """Bit 0 of every byte, and how many bits a byte can count."""
 
 
-@helper
+@part
 def unsatisfied(block, grid):  # type: ignore[no-untyped-def]
     """The number of bonds between unequal spins."""
     total = ZERO
@@ -30,7 +30,7 @@ def unsatisfied(block, grid):  # type: ignore[no-untyped-def]
     return np.int64(total)
 
 
-@helper
+@part
 def count_rows(block, grid, ones):  # type: ignore[no-untyped-def]
     """The number of spins +1 in every row."""
     for y in range(grid[0]):
@@ -40,7 +40,7 @@ def count_rows(block, grid, ones):  # type: ignore[no-untyped-def]
         ones[y] = total
 
 
-@helper
+@part
 def count_columns(block, grid, ones):  # type: ignore[no-untyped-def]
     """The number of spins +1 in every column; `ones` has a place for every bit."""
     for i in range(U64(ones.size)):
@@ -56,7 +56,7 @@ def count_columns(block, grid, ones):  # type: ignore[no-untyped-def]
                     ones[k * U64(64) + EIGHT * byte + shift] += np.int64((total >> (EIGHT * byte)) & U64(255))
 
 
-@helper
+@part
 def wave_power(ones, extent):  # type: ignore[no-untyped-def]
     """|sum over x of exp(2 pi i x / extent) sums[x]|^2 of the sums of spins, twice `ones` less a constant, by
     Horner's rule."""
@@ -67,7 +67,7 @@ def wave_power(ones, extent):  # type: ignore[no-untyped-def]
     return real * real + imaginary * imaginary
 
 
-@part("packed.energies")
+@part
 def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
     """The total energy of every walker; neighbours[0] holds the rows and columns."""
     rows, columns = np.int64(neighbours[0, 0]), np.int64(neighbours[0, 1])
@@ -75,7 +75,7 @@ def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-d
         energy[w] = 2 * unsatisfied(block[w], grid_of(rows, columns)) - 2 * rows * columns
 
 
-@part("packed.measure")
+@part
 def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
     """Energies, magnetisations and the squared order parameter at the smallest wave vectors, averaged over both."""
     rows, columns = np.int64(neighbours[0, 0]), np.int64(neighbours[0, 1])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.packed.block import above, below, bits_in, from_left, from_right, right, sites_in
 from hpcrg.updates.bits import first_in_run, lowest, popcount, up_to_lowest
 
@@ -25,7 +25,7 @@ U32 = np.uint32
 ZERO, ONE = U64(0), U64(1)
 
 
-@helper
+@part
 def lay_bonds(block, across, down, grid):  # type: ignore[no-untyped-def]
     """Keep the bonds to the right neighbour and to the row below between equal spins."""
     for y in range(grid[0]):
@@ -35,7 +35,7 @@ def lay_bonds(block, across, down, grid):  # type: ignore[no-untyped-def]
             down[w] &= ~(block[w] ^ block[below(grid, y, k)]) & sites
 
 
-@helper
+@part
 def find_leaves(across, down, up_leaf, down_leaf, core, grid):  # type: ignore[no-untyped-def]
     """Sort the sites into leaves of the row above, leaves of the row below, lone sites and the core."""
     for y in range(grid[0]):
@@ -50,7 +50,7 @@ def find_leaves(across, down, up_leaf, down_leaf, core, grid):  # type: ignore[n
             core[w] = sites & (~core[w] | (down[w] & ~down_leaf[w]))
 
 
-@helper
+@part
 def find_runs(across, core, starts, base):  # type: ignore[no-untyped-def]
     """Mark the first site of every run and number the runs; run i of word w, from 1, is base[w] + i. Gives their
     number."""
@@ -62,7 +62,7 @@ def find_runs(across, core, starts, base):  # type: ignore[no-untyped-def]
     return total
 
 
-@helper
+@part
 def join(parent, a, b):  # type: ignore[no-untyped-def]
     """One tree of two, without a branch that is hard to foresee; a == b does nothing."""
     p, q = U64(parent[a]), U64(parent[b])
@@ -77,7 +77,7 @@ def join(parent, a, b):  # type: ignore[no-untyped-def]
     parent[b] = U32(low)
 
 
-@helper
+@part
 def join_words(across, starts, base, label, parent, grid, y):  # type: ignore[no-untyped-def]
     """Join the last run of every word of a row to the first of the next where a bond leads across."""
     for k in range(grid[1]):
@@ -87,7 +87,7 @@ def join_words(across, starts, base, label, parent, grid, y):  # type: ignore[no
         join(parent, U64(label[last]), U64(label[first if bond != ZERO else last]))
 
 
-@helper
+@part
 def join_rows(marks, u, w, starts, base, label, parent):  # type: ignore[no-untyped-def]
     """Join the runs of words u and w, one above the other, at every mark."""
     while marks != ZERO:
@@ -97,7 +97,7 @@ def join_rows(marks, u, w, starts, base, label, parent):  # type: ignore[no-unty
         join(parent, U64(a), U64(b))
 
 
-@helper
+@part
 def attach_rows(marks, u, w, starts, base, label, parent):  # type: ignore[no-untyped-def]
     """Give the runs of word w the labels of those of word u at every mark."""
     while marks != ZERO:
@@ -107,7 +107,7 @@ def attach_rows(marks, u, w, starts, base, label, parent):  # type: ignore[no-un
         label[base[w] + popcount(starts[w] & reach)] = parent[U64(upper)]
 
 
-@helper
+@part
 def new_labels(marks, w, starts, base, label, parent, labels):  # type: ignore[no-untyped-def]
     """A new label for every run of word w without a mark; the others get theirs later. Gives the number of
     labels."""
@@ -128,7 +128,7 @@ def new_labels(marks, w, starts, base, label, parent, labels):  # type: ignore[n
     return labels
 
 
-@helper
+@part
 def label_runs(across, down, up_leaf, down_leaf, starts, base, label, parent, grid):  # type: ignore[no-untyped-def]
     """Labels of all runs of the core and their trees; gives the number of labels."""
     labels, label[0] = ZERO, U32(0)  # a word without runs looks at the run before it
@@ -148,7 +148,7 @@ def label_runs(across, down, up_leaf, down_leaf, starts, base, label, parent, gr
     return labels
 
 
-@helper
+@part
 def choose_moves(parent, coins, move):  # type: ignore[no-untyped-def]
     """Flatten the trees and write all ones for labels whose root has a coin of 1, zeros for others."""
     for i in range(U64(parent.size)):
@@ -157,7 +157,7 @@ def choose_moves(parent, coins, move):  # type: ignore[no-untyped-def]
         move[i] = ZERO - ((coins[root >> U64(6)] >> (root & U64(63))) & ONE)
 
 
-@helper
+@part
 def move_runs(starts, core, up_leaf, down_leaf, base, label, move, sizes, moved, grid):  # type: ignore[no-untyped-def]
     """Write into `moved` the runs that flip, bits between runs to be ignored, and add up the sites of every label, its
     leaves with it."""
@@ -180,14 +180,14 @@ def move_runs(starts, core, up_leaf, down_leaf, base, label, move, sizes, moved,
             moved[w] = mask
 
 
-@helper
+@part
 def sum_clusters(parent, sizes, clusters):  # type: ignore[no-untyped-def]
     """The sites of every cluster, at its root."""
     for i in range(U64(parent.size)):
         clusters[U64(parent[i])] += sizes[i]
 
 
-@helper
+@part
 def move_sites(block, moved, core, up_leaf, down_leaf, coins, grid):  # type: ignore[no-untyped-def]
     """Flip the core as chosen, leaves with their neighbours and lone sites by coins of their own; gives the
     number of lone sites."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.rng import choose, load, store
 
 U64 = np.uint64
@@ -23,7 +23,7 @@ EMPTY = np.int32(-(2**31))
 QUANTITIES = 4
 
 
-@helper
+@part
 def shuffle(order, state):  # type: ignore[no-untyped-def]
     """A uniform permutation in place, whatever was there before (Fisher and Yates)."""
     for k in range(order.size - 1, 0, -1):
@@ -33,7 +33,7 @@ def shuffle(order, state):  # type: ignore[no-untyped-def]
     return state
 
 
-@helper
+@part
 def find(parent, shift, site):  # type: ignore[no-untyped-def]
     """The root of a site and the displacement from it; halves the path on the way."""
     total = np.int64(0)
@@ -51,7 +51,7 @@ def find(parent, shift, site):  # type: ignore[no-untyped-def]
     return here, total
 
 
-@helper
+@part
 def wraps(first, mismatch, count, width):  # type: ignore[no-untyped-def]
     """Note the axes along which a closed path does not close; returns how many had not been wrapped before."""
     fresh = 0
@@ -67,7 +67,7 @@ def wraps(first, mismatch, count, width):  # type: ignore[no-untyped-def]
     return fresh
 
 
-@helper
+@part
 def attach(parent, shift, a, b, mismatch):  # type: ignore[no-untyped-def]
     """Join the clusters of two roots, the smaller under the larger, when b lies at `mismatch` from a. Returns the new
     root, its size and the product of the sizes joined."""
@@ -81,7 +81,7 @@ def attach(parent, shift, a, b, mismatch):  # type: ignore[no-untyped-def]
     return a, size_a + size_b, size_a * size_b
 
 
-@helper
+@part
 def add(sums, n, largest, squares, clusters):  # type: ignore[no-untyped-def]
     """Add the cluster statistics at n occupied items."""
     at = U64(n)
@@ -91,7 +91,7 @@ def add(sums, n, largest, squares, clusters):  # type: ignore[no-untyped-def]
     sums[U64(3), at] += clusters
 
 
-@helper
+@part
 def occupy_sites(order, near, codes, moves, width, parent, shift, first, sums):  # type: ignore[no-untyped-def]
     """One realisation of site percolation in the given order of sites."""
     parent[:] = EMPTY
@@ -121,7 +121,7 @@ def occupy_sites(order, near, codes, moves, width, parent, shift, first, sums): 
         add(sums, n + 1, largest, squares, clusters)
 
 
-@helper
+@part
 def occupy_bonds(order, bonds, codes, moves, width, parent, shift, first, sums):  # type: ignore[no-untyped-def]
     """One realisation of bond percolation in the given order of bonds; clusters are of sites, all present."""
     parent[:] = -1
@@ -149,7 +149,7 @@ SITES = "void(uint64[::1], int32[:, ::1], uint8[:, ::1], int64[::1], int64, int3
 BONDS = "void(uint64[::1], int64, int32[:, ::1], uint8[::1], int64[::1], int64, int32[:, ::1], int64[:, ::1])"
 
 
-@kernel(SITES, "newman-ziff.sites")
+@kernel(SITES)
 def site_block(rng, near, codes, moves, width, first, sums):  # type: ignore[no-untyped-def]
     """Realisations first[r] of site percolation, added to `sums`; advances `rng`."""
     state, sites = load(rng), near.shape[0]
@@ -161,7 +161,7 @@ def site_block(rng, near, codes, moves, width, first, sums):  # type: ignore[no-
     store(rng, state)
 
 
-@kernel(BONDS, "newman-ziff.bonds")
+@kernel(BONDS)
 def bond_block(rng, sites, bonds, codes, moves, width, first, sums):  # type: ignore[no-untyped-def]
     """Realisations first[r] of bond percolation, added to `sums`; advances `rng`."""
     state = load(rng)

@@ -81,7 +81,7 @@ class Cooling:
         """heat(block, rng, volume): every walker anew at infinite temperature."""
         fresh, write, layout = self.system.physics.fresh, self.system.physics.write, self.update.layout
 
-        @kernel(f"void({layout.block}, uint64[:,::1], int64)", f"population-heat-{self.system.name}")
+        @kernel(f"void({layout.block}, uint64[:,::1], int64)")
         def heat(block, rng, volume):  # type: ignore[no-untyped-def]
             for w in range(block.shape[0]):
                 walker, state = block[w], load(rng[w])
@@ -95,11 +95,10 @@ class Cooling:
     @cached_property
     def sweep(self) -> Any:
         """sweep(block, beta, rng, neighbours, couplings, series, sweeps)."""
-        one, layout, name = self.update.sweep, self.update.layout, f"{self.system.name}-{self.update_name}"
+        one, layout = self.update.sweep, self.update.layout
 
         @kernel(
             f"void({layout.block}, float64, uint64[:,::1], int32[:,::1], {layout.couplings}, int64, int64)",
-            f"population-sweep-{name}",
         )
         def sweep(block, beta, rng, neighbours, couplings, series, sweeps):  # type: ignore[no-untyped-def]
             betas, info = np.full(block.shape[0], beta), np.empty((block.shape[0], series))
@@ -116,7 +115,6 @@ class Cooling:
 
         @kernel(
             f"void({layout.block}, int32[:,::1], {layout.couplings}, int64[::1], {energy}[::1], {order}[:,::1])",
-            f"population-measure-{self.system.name}",
         )
         def measure(block, neighbours, couplings, shape, energies, values):  # type: ignore[no-untyped-def]
             raw(block, neighbours, couplings, shape, 1.0, energies, values, np.empty(block.shape[0]))

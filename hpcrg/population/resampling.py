@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.rng import fraction, hash64
 
 
-@helper
+@part
 def offset(key, step):  # type: ignore[no-untyped-def]
     """Where in [0, 1) the comb of a resampling starts."""
     return fraction(hash64(key, step))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from hpcrg.comm import Comm
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.intercept import Value
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.lattice import HONEYCOMB, Lattice
 from hpcrg.observables import initial
 from hpcrg.producing import Place, Produced, State, describe, left_out
@@ -55,7 +55,7 @@ def packed(step: Sequence[int]) -> int:
     return sum(int(v) << (BITS * k) for k, v in enumerate(reversed(step)))
 
 
-@helper
+@part
 def turn(a, b):  # type: ignore[no-untyped-def]
     """The cross product of two packed displacements in two dimensions; 0 when they are parallel."""
     size, half = np.int64(1 << BITS), np.int64(1 << (BITS - 1))
@@ -64,7 +64,7 @@ def turn(a, b):  # type: ignore[no-untyped-def]
     return ax * ((b - bx) // size) - (a - ax) // size * bx
 
 
-@helper
+@part
 def find(parent, offset, site):  # type: ignore[no-untyped-def]
     """The root of a site; afterwards offset[site] is the displacement from the root, and every site on the way hangs
     directly on it."""
@@ -80,7 +80,7 @@ def find(parent, offset, site):  # type: ignore[no-untyped-def]
     return root
 
 
-@helper
+@part
 def join(parent, offset, a, b, step):  # type: ignore[no-untyped-def]
     """Join b = a + step to the cluster of a; the displacement by which the bond winds around the torus, 0 if not at
     all."""
@@ -95,7 +95,7 @@ def join(parent, offset, a, b, step):  # type: ignore[no-untyped-def]
     return np.int64(0)
 
 
-@helper
+@part
 def root_of(parent, site):  # type: ignore[no-untyped-def]
     """The root of a site."""
     while parent[site] != site:
@@ -227,7 +227,7 @@ def make(system: System) -> Any:
     mirror, reflect, project, gap, moves = physics.mirror, physics.reflect, physics.project, physics.gap, physics.moves
     types = "int8[::1], uint64[::1], int32[:,::1], int64[::1], int64, int64, float64[::1], float64, float64[::1], int64"
 
-    @kernel(f"void({types}, float64[::1])", f"probability-changing-{system.name}")
+    @kernel(f"void({types}, float64[::1])")
     def search(walker, rng, neighbours, steps, first_site, first_column, score, first, p, done, trace):  # type: ignore[no-untyped-def]
         parent, offset = np.empty(walker.size, np.uint64), np.empty(walker.size, np.int64)
         state = load(rng)

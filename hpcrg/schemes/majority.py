@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.jit import helper, kernel
+from hpcrg.jit import kernel, part
 from hpcrg.models import Model
 from hpcrg.rng import hash64
 from hpcrg.schemes.base import blocked_shape
@@ -39,7 +39,7 @@ class Majority:
         return model.from_codes(out.reshape(len(spins), *shape))
 
 
-@helper
+@part
 def _ranked(count: NDArray[np.int64], most: int, rank: int) -> int:
     """The state of the given rank among those that `most` spins have."""
     for state in range(count.size):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.strips.block import Strips, Words, row_table
 
 U64 = np.uint64
@@ -76,7 +76,7 @@ def tables(strips: Strips) -> NDArray[np.int32]:
     return np.concatenate([t.ravel() for t in found]).view(np.int32).reshape(1, -1)
 
 
-@helper
+@part
 def table_of(neighbours):  # type: ignore[no-untyped-def]
     """The tables as words."""
     return neighbours[0].view(np.uint64)
@@ -88,10 +88,10 @@ def make_strides(dimension: int) -> Any:
     names = [f"table[U64({int(STRIDES) + k})]" for k in range(dimension - 1)]
     namespace: dict[str, Any] = {"U64": U64}
     exec(f"def strides(table):\n    return ({', '.join(names)},)\n", namespace)  # noqa: S102
-    return part(f"strips.strides.{dimension}")(namespace["strides"])
+    return part(namespace["strides"])
 
 
-@helper
+@part
 def turn(word, near, inner, far, outer, behind):  # type: ignore[no-untyped-def]
     """The word of the next block, ahead or behind; the rest is a row of turn_table."""
     if behind:
@@ -99,7 +99,7 @@ def turn(word, near, inner, far, outer, behind):  # type: ignore[no-untyped-def]
     return ((word >> near) & inner) | ((word << far) & outer)
 
 
-@helper
+@part
 def margins(walker, colour, table):  # type: ignore[no-untyped-def]
     """Write the margins of one colour; see `tables`."""
     rows, half, size, count, turns = table[ROWS], table[HALF], table[SIZE], table[MARGINS], table[TURNS]

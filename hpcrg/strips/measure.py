@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.packed.measure import wave_power
 from hpcrg.strips.block import near_text, stride_names
 from hpcrg.strips.margins import (
@@ -45,7 +45,7 @@ def make_unsatisfied(dimension: int) -> Any:
     head += "    total = U64(0)\n    for i in range(count):\n"
     namespace: dict[str, Any] = {"U64": U64, "popcount": popcount}
     exec(head + "".join(f"        {line}\n" for line in body) + "    return total\n", namespace)  # noqa: S102
-    return part(f"strips.unsatisfied.{dimension}")(namespace["unsatisfied"])
+    return part(namespace["unsatisfied"])
 
 
 @cache
@@ -54,7 +54,7 @@ def make_energies(dimension: int) -> Any:
     written."""
     unsatisfied, strides = make_unsatisfied(dimension), make_strides(dimension)
 
-    @part(f"strips.energies.{dimension}")
+    @part
     def energies(block, neighbours, couplings, energy):  # type: ignore[no-untyped-def]
         table = table_of(neighbours)
         rows, half, size, steps = table[ROWS], table[HALF], table[SIZE], strides(table)
@@ -72,7 +72,7 @@ def make_energies(dimension: int) -> Any:
     return energies
 
 
-@helper
+@part
 def count_bits(walker, first, half, size, counts):  # type: ignore[no-untyped-def]
     """Add the ones of a row, both colours, bit by bit, to counts[64]."""
     for start in range(U64(0), half, U64(CHUNK)):
@@ -85,14 +85,14 @@ def count_bits(walker, first, half, size, counts):  # type: ignore[no-untyped-de
                 counts[U64(8) * k + shift] += np.int64((total >> (U64(8) * k)) & U64(255))
 
 
-@helper
+@part
 def count_lines(walker, begin, half, mask, odd, line):  # type: ignore[no-untyped-def]
     """Add the ones under a mask of the words of one colour of a row to the places where they stand."""
     for i in range(half):
         line[U64(2) * i + odd] += np.int64(popcount(walker[begin + i] & mask))
 
 
-@helper
+@part
 def planes(walker, table, sums):  # type: ignore[no-untyped-def]
     """sums[axis, x]: the number of spins +1 in every plane."""
     rows, half, size, last = table[ROWS], table[HALF], table[SIZE], table[DIMENSION] - U64(1)
@@ -117,7 +117,7 @@ def make_measure(dimension: int) -> Any:
     """measure(block, neighbours, couplings, shape, scale, energy, order, structure): see hpcrg.observables."""
     energies = make_energies(dimension)
 
-    @part(f"strips.measure.{dimension}")
+    @part
     def measure(block, neighbours, couplings, shape, scale, energy, order, structure):  # type: ignore[no-untyped-def]
         energies(block, neighbours, couplings, energy)
         table, volume = table_of(neighbours), shape.prod()

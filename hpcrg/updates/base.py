@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hpcrg.errors import Unsupported
 from hpcrg.exponential import decay
-from hpcrg.jit import helper, kernel, part
+from hpcrg.jit import kernel, part
 from hpcrg.layout import Layout, plain
 from hpcrg.rng import fraction
 from hpcrg.system import System
@@ -69,11 +69,11 @@ def signature(layout: Layout) -> str:
     return f"void({layout.block}, float64[::1], uint64[:,::1], int32[:,::1], {layout.couplings}, float64[:,::1])"
 
 
-def compiled(update: Update, system: System, name: str) -> Callable[..., None]:
+def compiled(update: Update) -> Callable[..., None]:
     """One sweep as a function that Python can call."""
     sweep = update.sweep
 
-    @kernel(signature(update.layout), f"{system.name}-{name}-{update.layout.name}")
+    @kernel(signature(update.layout))
     def one(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         sweep(block, betas, rng, neighbours, couplings, info)
 
@@ -92,7 +92,7 @@ def needs_mirror(update: str) -> Callable[[System, int, int], None]:
     return check
 
 
-@helper
+@part
 def chances(beta: float, table: NDArray[np.uint64], lowest: int) -> None:
     """min(1, exp(-beta E)) for E = lowest, lowest + 1, ..., in units of 2^-53; compare with the upper 53
     bits."""
@@ -100,7 +100,7 @@ def chances(beta: float, table: NDArray[np.uint64], lowest: int) -> None:
         table[k] = np.uint64(min(1.0, np.exp(-beta * (lowest + k))) * 9007199254740992.0)
 
 
-@helper
+@part
 def bond_chances(beta: float, table: NDArray[np.uint64]) -> None:
     """1 - exp(-beta gap) for gap = 0, 1, ..., in units of 2^-53."""
     for k in range(table.size):
@@ -113,13 +113,13 @@ def make_decide(system: System) -> Any:
     if system.integer:
         highest = np.int64(system.local_span)
 
-        @part(f"decide.{highest}")
+        @part
         def by_table(word, change, beta, table):  # type: ignore[no-untyped-def]
             return (word >> np.uint64(11)) < table[np.uint64(change + highest)]
 
         return by_table
 
-    @helper
+    @part
     def by_factor(word, change, beta, table):  # type: ignore[no-untyped-def]
         return (change <= 0.0) | (fraction(word) < decay(beta * max(change, 0.0)))
 
@@ -131,13 +131,13 @@ def make_lay(system: System) -> Any:
     gaps are integers."""
     if gap_levels(system) > 1:
 
-        @helper
+        @part
         def by_table(word, gap, beta, table):  # type: ignore[no-untyped-def]
             return (word >> np.uint64(11)) < table[np.uint64(gap)]
 
         return by_table
 
-    @helper
+    @part
     def by_factor(word, gap, beta, table):  # type: ignore[no-untyped-def]
         return (gap > 0.0) & (fraction(word) >= decay(beta * gap))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 
 U64 = np.uint64
 ONE = U64(1)
@@ -22,25 +22,25 @@ def _population(context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), emit
 
 
-@helper
+@part
 def popcount(word):  # type: ignore[no-untyped-def]
     """The number of set bits, an unsigned integer."""
     return _population(word)  # type: ignore[call-arg]  # numba gives the context
 
 
-@helper
+@part
 def lowest(word):  # type: ignore[no-untyped-def]
     """The lowest set bit alone; 0 for 0."""
     return word & (U64(0) - word)
 
 
-@helper
+@part
 def up_to_lowest(word):  # type: ignore[no-untyped-def]
     """Every bit up to and with the lowest set one; all for 0."""
     return word ^ (word - ONE)
 
 
-@helper
+@part
 def first_in_run(marks, starts):  # type: ignore[no-untyped-def]
     """The lowest mark of every run, runs reaching from one start to the next. No mark may lie below the lowest
     start.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, load, store
 from hpcrg.system import System
 
@@ -28,14 +28,14 @@ LARGEST = U64(2**15 - 1)
 REST = U64(53 - 15)
 
 
-@helper
+@part
 def split(chance):  # type: ignore[no-untyped-def]
     """(upper, rest): a chance in units of 2^-53 is upper 2^38 + rest, upper < 2^15 and rest <= 2^38."""
     upper = min(chance >> REST, LARGEST)
     return upper, chance - (upper << REST)
 
 
-@helper
+@part
 def lay_all(word, upper, rest, spare):  # type: ignore[no-untyped-def]
     """Four bonds, slowly, with more random bits from the generator `spare`, uint64[4], where 15 do not decide."""
     laid = ZERO
@@ -50,7 +50,7 @@ def lay_all(word, upper, rest, spare):  # type: ignore[no-untyped-def]
     return laid
 
 
-@helper
+@part
 def lay_four(word, upper):  # type: ignore[no-untyped-def]
     """(whether each of four bonds is laid: bits 15, 31, 47 and 63, other bits mean nothing; whether 15 bits decide them
     all). Hands on no array: numba would count a reference for every word."""
@@ -58,7 +58,7 @@ def lay_four(word, upper):  # type: ignore[no-untyped-def]
     return ~(digits + (TOPS - limit)), (((digits ^ limit) + DIGITS) & TOPS) == TOPS
 
 
-@helper
+@part
 def seed(spare, state):  # type: ignore[no-untyped-def]
     """Start the spare generator from the walker's."""
     for k in range(FOUR):
@@ -71,7 +71,7 @@ def make_visit(system: System) -> Any:
     `place` is what the queue calls it."""
     read, write = system.physics.read, system.physics.write
 
-    @part(f"cluster_growth.visit.{system.physics.name}")
+    @part
     def visit(walker, near, place, old, new, laid, k, queue, size):  # type: ignore[no-untyped-def]
         other = read(walker, near)
         joins = (laid >> (SHARE * k + SHARE - ONE)) & U64(other == old)
@@ -87,7 +87,7 @@ def make_begin(system: System) -> Any:
     physics = system.physics
     read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
 
-    @part(f"cluster_growth.begin.{physics.name}")
+    @part
     def begin(walker, table, m, move, first, spare, state):  # type: ignore[no-untyped-def]
         old = read(walker, first)
         new, x = reflect(m, move, old), project(m, old)
@@ -103,7 +103,7 @@ def make_grow(system: System) -> Any:
     of one site; `table` holds `bond_chances`, the array `old` is not used."""
     z, begin, visit = U64(system.coordination), make_begin(system), make_visit(system)
 
-    @part(f"cluster_growth.{system.name}.{z}")
+    @part
     def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
         spare = np.empty(4, np.uint64)
         state, spin, new, upper, rest = begin(walker, table, m, move, first, spare, state)

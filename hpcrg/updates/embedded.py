@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.packed.bernoulli import LANES, STATE_WORDS, WORK_WORDS, fair
 from hpcrg.rng import advance, load, store
 from hpcrg.system import System
@@ -27,7 +27,7 @@ BLOCK = 512
 """Sites of a pass: their gaps, numbers and bonds stay in the first cache. A multiple of 2 LANES."""
 
 
-@helper
+@part
 def seed(work, state):  # type: ignore[no-untyped-def]
     """Start the generators of `fair` from one."""
     for k in range(U64(STATE_WORDS)):
@@ -35,7 +35,7 @@ def seed(work, state):  # type: ignore[no-untyped-def]
     return state
 
 
-@helper
+@part
 def unite(parent, root, near, laid):  # type: ignore[no-untyped-def]
     """The root of two sites where a bond is laid, one of them a root; without a bond the root is joined with itself, so
     there is no branch."""
@@ -53,7 +53,7 @@ def make_gather(system: System) -> Any:
     """gather(x, neighbours, couplings, beta, begin, count, column, gaps): beta times the gaps in one column."""
     gap, coupling = system.physics.gap, make_near(system)
 
-    @part(f"embedded.gather.{system.name}")
+    @part
     def gather(x, neighbours, couplings, beta, begin, count, column, gaps):  # type: ignore[no-untyped-def]
         for i in range(count):
             site = begin + i
@@ -67,7 +67,7 @@ def make_join(system: System) -> Any:
     """join(neighbours, begin, count, laid, parent): the clusters of bonds laid[column, i]."""
     first, last = U64(system.columns.start), U64(system.columns.stop)
 
-    @part(f"embedded.join.{system.coordination}.{first}")
+    @part
     def join(neighbours, begin, count, laid, parent):  # type: ignore[no-untyped-def]
         for i in range(count):
             site = begin + i
@@ -87,7 +87,7 @@ def make_label(system: System) -> Any:
     first, last, halved = U64(system.columns.start), U64(system.columns.stop), system.halved
     gather, resolve, join, width = make_gather(system), make_resolve(system), make_join(system), len(system.columns)
 
-    @part(f"embedded.label.{system.name}")
+    @part
     def label(x, neighbours, couplings, beta, work, words, parent, state):  # type: ignore[no-untyped-def]
         volume, block = U64(neighbours.shape[0]), U64(BLOCK)
         gaps, laid, open_ = np.empty(BLOCK, np.float32), np.empty((width, BLOCK), np.uint8), np.zeros(BLOCK, np.uint8)
@@ -108,14 +108,14 @@ def make_label(system: System) -> Any:
     return label
 
 
-@helper
+@part
 def needed(count, share):  # type: ignore[no-untyped-def]
     """Words for `count` numbers, `share` of them in a word; a multiple of LANES."""
     whole = share * U64(LANES)
     return (count + whole - U64(1)) // whole * U64(LANES)
 
 
-@helper
+@part
 def choose_moves(parent, work, words, move):  # type: ignore[no-untyped-def]
     """move[site] = 0 or 1, the same in a cluster; gives the number of clusters. No parent has a larger index than its
     site, so one pass in order is enough."""
@@ -138,7 +138,7 @@ def make(system: System) -> Sweep:
         physics.read, physics.write, physics.reflect, physics.project, physics.mirror
     )  # fmt: skip
 
-    @part(f"embedded.{system.name}")
+    @part
     def embedded(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         volume = U64(neighbours.shape[0])
         work, words = np.empty(WORK_WORDS, np.uint64), np.empty(BLOCK, np.uint64)

@@ -14,7 +14,7 @@ import numpy as np
 
 from hpcrg.exponential import decay
 from hpcrg.interaction import make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, fraction
 from hpcrg.system import System
 
@@ -32,7 +32,7 @@ UNIT = F32(2.0**-32)
 ONE = np.uint8(1)
 
 
-@helper
+@part
 def rough(x):  # type: ignore[no-untyped-def]
     """exp(-x) for x >= 0 in single precision."""
     y = min(x, LARGEST) * SIXTEENTH - MIDDLE
@@ -43,7 +43,7 @@ def rough(x):  # type: ignore[no-untyped-def]
     return p8 * p8
 
 
-@helper
+@part
 def compare(gaps, numbers, laid, open_, count):  # type: ignore[no-untyped-def]
     """laid[i] = 1 where a random number, int32, is clearly above exp(-gaps[i]), and open_[i] = 1 where that is not
     clear; gaps are float32 and times beta."""
@@ -53,7 +53,7 @@ def compare(gaps, numbers, laid, open_, count):  # type: ignore[no-untyped-def]
         open_[i] = ONE if abs(rest) <= TOLERANCE else np.uint8(0)
 
 
-@helper
+@part
 def decide(gap, beta, number, state):  # type: ignore[no-untyped-def]
     """(r, whether a bond is laid), from 32 bits that were not enough and 53 more."""
     state, word = advance(state)
@@ -66,7 +66,7 @@ def make_resolve(system: System) -> Any:
     one column from site `begin` on; `open_` is a multiple of 8 long, the rest of it 0."""
     gap, coupling = system.physics.gap, make_near(system)
 
-    @part(f"embedded.resolve.{system.name}")
+    @part
     def resolve(x, neighbours, couplings, beta, begin, column, numbers, laid, open_, count, state):  # type: ignore[no-untyped-def]
         eights = open_.view(np.uint64)
         for e in range((count + U64(7)) // U64(8)):

@@ -28,7 +28,7 @@ def make_look(system: System) -> Any:
     physics, z = system.physics, U64(system.coordination)
     read, project, gap = physics.read, physics.project, physics.gap
 
-    @part(f"embedded_growth.look.{system.name}.{z}")
+    @part
     def look(walker, neighbours, beta, m, queue, old, head, count, near, there, raised, gaps):  # type: ignore[no-untyped-def]
         for i in range(count):
             site, here = U64(queue[head + i]), old[head + i]
@@ -48,7 +48,7 @@ def make_grow(system: System) -> Any:
     read, write, reflect, project = physics.read, physics.write, physics.reflect, physics.project
     kind, room = physics.projection, (BATCH * int(z) + 7) // 8 * 8
 
-    @part(f"embedded_growth.{system.name}.{z}")
+    @part
     def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
         near, there, raised = np.empty(room, np.uint32), np.empty(room, kind), np.empty(room)
         gaps, words = np.empty(room, np.float32), np.empty(room // 2, np.uint64)

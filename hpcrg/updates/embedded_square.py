@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.packed.bernoulli import LANES, WORK_WORDS, fair
 from hpcrg.packed.block import bits_in, grid_of
 from hpcrg.packed.runs import choose_moves, find_leaves, find_runs, label_runs, move_runs, move_sites
@@ -32,7 +32,7 @@ def served(system: System) -> bool:
     return square and system.coupling == "none" and system.model.shells == 1
 
 
-@helper
+@part
 def pack(laid, bonds, begin, count, columns, grid):  # type: ignore[no-untyped-def]
     """The bonds of whole rows from site `begin` on as bits."""
     row = begin // columns * grid[1]
@@ -44,7 +44,7 @@ def pack(laid, bonds, begin, count, columns, grid):  # type: ignore[no-untyped-d
             bonds[row + y * grid[1] + k] = word
 
 
-@helper
+@part
 def find_clusters(bonds, flips, masks, tables, move, work, grid):  # type: ignore[no-untyped-def]
     """flips[word] = the bits of the sites to be reflected; gives the number of clusters."""
     up_leaf, down_leaf, core, starts, base, moved = _six(masks)
@@ -63,7 +63,7 @@ def find_clusters(bonds, flips, masks, tables, move, work, grid):  # type: ignor
     return clusters
 
 
-@helper
+@part
 def _six(masks):  # type: ignore[no-untyped-def]
     return masks[0], masks[1], masks[2], masks[3], masks[4], masks[5]
 
@@ -73,7 +73,7 @@ def make_lay(system: System) -> Any:
     more, the first one again."""
     gap, resolve = system.physics.gap, make_resolve(system)
 
-    @part(f"embedded_square.lay.{system.name}")
+    @part
     def lay(x, neighbours, couplings, beta, work, words, bonds, columns, grid, state):  # type: ignore[no-untyped-def]
         band, volume = max(U64(1), U64(BAND) // columns) * columns, U64(neighbours.shape[0])
         gaps, laid, open_ = np.empty(band, np.float32), np.empty(band, np.uint8), np.zeros(band + U64(8), np.uint8)
@@ -103,7 +103,7 @@ def make(system: System) -> Sweep:
         physics.read, physics.write, physics.reflect, physics.project, physics.mirror
     )  # fmt: skip
 
-    @part(f"embedded_square.{system.name}")
+    @part
     def embedded_square(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         volume, row = U64(neighbours.shape[0]), U64(neighbours[0, 1])  # one step along y from site 0
         grid = grid_of(volume // row, row)

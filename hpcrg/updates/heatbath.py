@@ -12,7 +12,7 @@ import numpy as np
 
 from hpcrg.errors import Unsupported
 from hpcrg.interaction import make_field, make_frozen, make_local
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, fraction, load, store
 from hpcrg.system import System
 from hpcrg.updates.base import Sweep, UpdateType, by_system
@@ -25,13 +25,13 @@ def make_weigh(system: System) -> Any:
     if system.integer:
         highest = np.int64(system.local_span)
 
-        @part(f"heat_bath.weigh.{highest}")
+        @part
         def by_table(beta, energy, table):  # type: ignore[no-untyped-def]
             return table[U64(energy + highest)]
 
         return by_table
 
-    @helper
+    @part
     def by_factor(beta, energy, table):  # type: ignore[no-untyped-def]
         return np.exp(-beta * energy)
 
@@ -43,7 +43,7 @@ def make_draw(system: System) -> Any:
     relative to the first state."""
     decode, states, local, weigh = system.physics.decode, system.physics.states, make_local(system), make_weigh(system)
 
-    @part(f"heat_bath.draw.{system.name}")
+    @part
     def draw(walker, neighbours, couplings, site, beta, table, total, state):  # type: ignore[no-untyped-def]
         running, first = 0.0, local(walker, neighbours, couplings, site, decode(0))
         for code in range(states):
@@ -63,7 +63,7 @@ def make_draw_continuous(system: System) -> Any:
     """The same for continuous spins, from the field that the neighbours make."""
     heat_bath, field = system.physics.heat_bath, make_field(system)
 
-    @part(f"heat_bath.draw.{system.name}")
+    @part
     def draw(walker, neighbours, couplings, site, beta, table, total, state):  # type: ignore[no-untyped-def]
         return heat_bath(state, field(walker, neighbours, couplings, site), beta)
 
@@ -76,7 +76,7 @@ def make(system: System) -> Sweep:
     read, write, frozen = system.physics.read, system.physics.write, make_frozen(system)
     states, highest = system.physics.states, system.local_span if system.integer else 0
 
-    @part(f"heat_bath.{system.name}")
+    @part
     def heat_bath(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         table, total = np.empty(2 * highest + 1), np.empty(states)
         for w in range(block.shape[0]):

@@ -41,7 +41,7 @@ def make(system: System) -> Any:
     check(system)
     coupling, z = make_near(system), U64(system.coordination)
 
-    @part(f"houdayer.{system.name}")
+    @part
     def houdayer(a, b, neighbours, couplings, rng):  # type: ignore[no-untyped-def]
         volume, count = U64(a.size), U64(0)
         differs, queue = np.empty(volume, np.uint8), np.empty(volume, np.uint32)
@@ -92,7 +92,7 @@ def make_sweep(system: System, slots: int, copies: int) -> Sweep:
     the first. Leaves the fraction of sites that changed hands, of both."""
     move = make(system)
 
-    @part(f"houdayer.sweep.{system.name}")
+    @part
     def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         first = block.shape[0] // 2
         for w in range(first):

@@ -33,7 +33,7 @@ def make_refresh(dimension: int) -> Any:
     """refresh(box, betas): make the table again where it is not for these betas."""
     start, stop = table_start(dimension), work_start(dimension)
 
-    @part(f"lanes.refresh.{dimension}")
+    @part
     def refresh(box, betas):  # type: ignore[no-untyped-def]
         held = box[:LANES].view(np.float64)
         same = True
@@ -67,11 +67,10 @@ def _flip_text(dimension: int, coupled: bool) -> str:
 def make_segment(dimension: int, coupled: bool) -> Any:
     """segment(box, couplings, extents, start, kind, first, count, used): update places first .. first + count - 1 of
     class `kind` with the random words from `used` on."""
-    name = f"{dimension}.{coupled}"
-    flip = part(f"lanes.flip.{name}")(compile_text(_flip_text(dimension, coupled), "flip"))
+    flip = part(compile_text(_flip_text(dimension, coupled), "flip"))
     collect, work = make_collect(dimension), U64(work_start(dimension))
 
-    @part(f"lanes.segment.{name}")
+    @part
     def segment(box, couplings, extents, start, kind, first, count, used):  # type: ignore[no-untyped-def]
         n = extents[0] * extents[1] * extents[2]
         own, near0, near1, near2 = collect(box, extents, start, kind, first, count)
@@ -86,7 +85,7 @@ def make_sweep(dimension: int, coupled: bool) -> Any:
     refresh, fill, segment = make_refresh(dimension), make_fill(dimension), make_segment(dimension, coupled)
     geometry, table, work = make_geometry(dimension), U64(table_start(dimension)), U64(work_start(dimension))
 
-    @part(f"lanes.sweep.{dimension}.{coupled}")
+    @part
     def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         box, random = block[0], rng[0]
         refresh(box, betas)

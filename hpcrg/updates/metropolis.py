@@ -27,7 +27,7 @@ def make_step(system: System) -> Any:
     propose, read, write = system.physics.propose, system.physics.read, system.physics.write
     local, frozen, decide = make_local(system), make_frozen(system), make_decide(system)
 
-    @part(f"metropolis.step.{system.name}")
+    @part
     def step(walker, neighbours, couplings, site, beta, table, state):  # type: ignore[no-untyped-def]
         old = read(walker, site)
         if frozen(old):
@@ -47,7 +47,7 @@ def make_fixed(system: System) -> Sweep:
     """The sweep for d >= 2: even indices, then odd ones."""
     step, highest = make_step(system), system.local_span if system.integer else 0
 
-    @part(f"metropolis.fixed.{system.name}")
+    @part
     def metropolis(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         table = np.empty(2 * highest + 1, np.uint64)
         volume = U64(neighbours.shape[0])
@@ -70,7 +70,7 @@ def make_random(system: System) -> Sweep:
     """The sweep for d = 1: N random sites."""
     step, highest = make_step(system), system.local_span if system.integer else 0
 
-    @part(f"metropolis.random.{system.name}")
+    @part
     def metropolis(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         table = np.empty(2 * highest + 1, np.uint64)
         volume = neighbours.shape[0]

@@ -68,7 +68,7 @@ def make_exchange(dimension: int) -> Any:
     """exchange(block, swapped): swaps lanes p and p + 1 where swapped[p] is 1."""
     swap = measure.make_exchange(dimension)
 
-    @part(f"multispin.exchange.{dimension}")
+    @part
     def exchange(block, swapped):  # type: ignore[no-untyped-def]
         pairs = U64(0)
         for p in range(swapped.size):
@@ -83,7 +83,7 @@ def make_overlap(dimension: int, column: int) -> Any:
     """extra(block, neighbours, couplings, slot_of, out): the overlap of two copies per site (column 0) or bond (1)."""
     overlaps = measure.make_overlaps(dimension)
 
-    @part(f"multispin.overlap.{dimension}.{column}")
+    @part
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         sums = np.empty((slot_of.shape[1], 2))
         overlaps(block, neighbours, sums)
@@ -100,7 +100,7 @@ def make_overlap_structure(dimension: int) -> Any:
     """The squared overlap at the smallest wave vectors, averaged over axes, per site squared."""
     planes, header = measure.make_planes(dimension), U64(block.header_words(dimension))
 
-    @part(f"multispin.overlap_structure.{dimension}")
+    @part
     def extra(block, neighbours, couplings, slot_of, out):  # type: ignore[no-untyped-def]
         slots, volume, extent = slot_of.shape[1], 1.0, 0
         for axis in range(dimension):

@@ -22,7 +22,7 @@ def make(system: System) -> Sweep:
     field, physics = make_field(system), system.physics
     overrelax, read, write = physics.overrelax, physics.read, physics.write
 
-    @part(f"overrelaxation.{system.name}")
+    @part
     def overrelaxation(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         for w in range(block.shape[0]):
             walker = block[w]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from hpcrg.errors import Unsupported
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.layout import Layout
 from hpcrg.packed.bernoulli import LANES, STATE_WORDS, WORK_WORDS, bernoulli, digits_of, fair
 from hpcrg.packed.block import grid_of, pack, unpack
@@ -36,13 +36,13 @@ FOLD = U64(16)
 MASKS = U64(6)
 
 
-@helper
+@part
 def whole(words, unit):  # type: ignore[no-untyped-def]
     """The next multiple of a unit."""
     return (words + unit - U64(1)) // unit * unit
 
 
-@helper
+@part
 def moments(sizes):  # type: ignore[no-untyped-def]
     """The sums of size^2 and size^4; FOLD partial sums make it a vector loop. `sizes` is a multiple of FOLD."""
     partial = np.zeros(U64(2) * FOLD)
@@ -55,7 +55,7 @@ def moments(sizes):  # type: ignore[no-untyped-def]
     return partial[:FOLD].sum(), partial[FOLD:].sum()
 
 
-@helper
+@part
 def flip_clusters(block, bonds, coins, masks, tables, moves, work, grid):  # type: ignore[no-untyped-def]
     """Find the clusters of the bonds laid at random and flip each with probability 1/2; gives the sums over clusters
     of size^2 and size^4. All arrays but the block and the states at the beginning of `work` are scratch."""
@@ -81,7 +81,7 @@ def flip_clusters(block, bonds, coins, masks, tables, moves, work, grid):  # typ
     return second + lone, fourth + lone
 
 
-@helper
+@part
 def sweep_walker(block, p, state, grid):  # type: ignore[no-untyped-def]
     """One sweep with bond probability p; gives the sums over clusters of size^2 and size^4."""
     words, lanes = grid[0] * grid[1], U64(LANES)
@@ -103,7 +103,7 @@ def sweep_walker(block, p, state, grid):  # type: ignore[no-untyped-def]
     return sums
 
 
-@part("packed_swendsen_wang.sweep")
+@part
 def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
     """One sweep of every walker; neighbours[0] holds the rows and columns."""
     rows, columns = neighbours[0, 0], neighbours[0, 1]

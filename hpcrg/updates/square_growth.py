@@ -28,7 +28,7 @@ def make_grow(system: System) -> Any:
     and back along y. The queue is of no use afterwards."""
     begin, visit = make_begin(system), make_visit(system)
 
-    @part(f"square_growth.{system.name}")
+    @part
     def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
         columns, spare = U64(neighbours[0, 1]), np.empty(4, np.uint64)
         rows = U64(neighbours.shape[0]) // columns

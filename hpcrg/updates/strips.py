@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.lanes.bernoulli import BATCH, FIRST, SECOND, make_fill, table_words, tabulate, work_words
 from hpcrg.strips.block import near_text, stride_names
 from hpcrg.strips.margins import BITS, HALF, HEAD, ROWS, SIZE, make_strides, margins, table_of
@@ -47,7 +47,7 @@ def make_flip(dimension: int) -> Any:
     word of the other colour at the same place, and `side`; `bits` are those that are sites."""
     namespace: dict[str, Any] = {"U64": U64, "popcount": popcount}
     exec(flip_text(dimension), namespace)  # noqa: S102
-    return part(f"strips.flip.{dimension}")(namespace["flip"])
+    return part(namespace["flip"])
 
 
 @cache
@@ -57,7 +57,7 @@ def make_update(dimension: int) -> Any:
     flip, fill, words = make_flip(dimension), make_fill(dimension), table_words(dimension)
     strides = make_strides(dimension)
 
-    @part(f"strips.update.{dimension}")
+    @part
     def update(walker, rng, box, table):  # type: ignore[no-untyped-def]
         rows, half, size, bits, steps = table[ROWS], table[HALF], table[SIZE], table[BITS], strides(table)
         flips, at = U64(0), U64(BATCH)
@@ -81,7 +81,7 @@ def make_update(dimension: int) -> Any:
     return update
 
 
-@helper
+@part
 def tabulate_all(chance, count, which, table):  # type: ignore[no-untyped-def]
     """Enter one of `count` probabilities for every lane: see tabulate of hpcrg.lanes.bernoulli, which enters lane 0."""
     digits, rest = U64(FIRST + SECOND), U64(count * (FIRST + SECOND) + which * 128)
@@ -105,7 +105,7 @@ def make_sweep(dimension: int) -> Any:
     flipped."""
     update, words = make_update(dimension), table_words(dimension) + work_words(dimension)
 
-    @part(f"strips.sweep.{dimension}")
+    @part
     def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         box, table = np.empty(words, np.uint64), table_of(neighbours)
         volume = 2.0 * float(table[ROWS] * table[HALF] * popcount(table[BITS]))

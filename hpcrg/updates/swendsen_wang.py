@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
 from hpcrg.updates import embedded, embedded_square
@@ -29,7 +29,7 @@ U64 = np.uint64
 U32 = np.uint32
 
 
-@helper
+@part
 def root_of(parent, site):  # type: ignore[no-untyped-def]
     """The root of a site's tree."""
     root = U64(parent[site])
@@ -44,7 +44,7 @@ def make_label(system: System) -> Any:
     gap, lay, coupling, halved = system.physics.gap, make_lay(system), make_near(system), system.halved
     first, last = U64(system.columns.start), U64(system.columns.stop)
 
-    @part(f"swendsen_wang.label.{system.name}")
+    @part
     def label(x, neighbours, couplings, beta, table, parent, state):  # type: ignore[no-untyped-def]
         volume = U64(neighbours.shape[0])
         for site in range(volume):
@@ -68,7 +68,7 @@ def make_label(system: System) -> Any:
     return label
 
 
-@helper
+@part
 def flatten(parent, sizes):  # type: ignore[no-untyped-def]
     """Point every site at its root, count sites per root, and return the sums of size^2 and size^4 and the number of
     clusters."""
@@ -95,7 +95,7 @@ def make_move(system: System) -> Any:
     """move(walker, m, parent, chosen, beta, r) -> r: draws a move for every cluster and makes it."""
     read, write, reflect, moves = (getattr(system.physics, k) for k in ("read", "write", "reflect", "moves"))
 
-    @part(f"swendsen_wang.move.{system.name}")
+    @part
     def free(walker, m, parent, chosen, beta, state):  # type: ignore[no-untyped-def]
         for site in range(U64(parent.size)):
             state, chosen[site] = choose(state, moves)
@@ -106,7 +106,7 @@ def make_move(system: System) -> Any:
         return free
     site_energy = system.physics.site
 
-    @part(f"swendsen_wang.move_by_energy.{system.name}")
+    @part
     def weighed(walker, m, parent, chosen, beta, state):  # type: ignore[no-untyped-def]
         cost = np.zeros((parent.size, moves))
         for site in range(U64(parent.size)):
@@ -122,7 +122,7 @@ def make_move(system: System) -> Any:
     return weighed
 
 
-@helper
+@part
 def _draw(cost, beta, mark):  # type: ignore[no-untyped-def]
     """A move k with probability proportional to exp(-beta cost[k])."""
     lowest, total = cost.min(), 0.0
@@ -149,7 +149,7 @@ def make(system: System) -> Sweep:
     )
     levels, improved = gap_levels(system), has_improved(system)
 
-    @part(f"swendsen_wang.{system.name}")
+    @part
     def swendsen_wang(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         volume = neighbours.shape[0]
         table, x = np.empty(levels, np.uint64), np.empty(volume, kind)

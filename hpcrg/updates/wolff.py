@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpcrg.interaction import make_frozen, make_near
-from hpcrg.jit import helper, part
+from hpcrg.jit import part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
 from hpcrg.updates import cluster_growth, embedded_growth, square_growth
@@ -30,7 +30,7 @@ def make_grow_marked(system: System) -> Any:
     read, write, reflect, project, gap = physics.read, physics.write, physics.reflect, physics.project, physics.gap
     lay, coupling = make_lay(system), make_near(system)
 
-    @part(f"wolff.grow.{system.name}")
+    @part
     def grow(walker, neighbours, couplings, beta, table, m, move, first, queue, old, state):  # type: ignore[no-untyped-def]
         member = np.zeros(neighbours.shape[0], np.uint8)
         queue[0], old[0], member[first] = U32(first), project(m, read(walker, first)), 1
@@ -69,14 +69,14 @@ def make_judge(system: System) -> Any:
     physics = system.physics
     if physics.site is None or physics.even:
 
-        @helper
+        @part
         def always(walker, m, move, queue, size, beta, state):  # type: ignore[no-untyped-def]
             return state, size
 
         return always
     site_energy, read, write, reflect, moves = physics.site, physics.read, physics.write, physics.reflect, physics.moves
 
-    @part(f"wolff.judge.{system.name}")
+    @part
     def judge(walker, m, move, queue, size, beta, state):  # type: ignore[no-untyped-def]
         change = 0.0
         for i in range(size):
@@ -104,7 +104,7 @@ def make(system: System) -> Sweep:
         physics.read,
     )
 
-    @part(f"wolff.{system.name}")
+    @part
     def wolff(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]
         volume = neighbours.shape[0]
         table = np.empty(levels, np.uint64)

@@ -127,7 +127,7 @@ def repeated(running: Running) -> Callable[[int], NDArray[np.float64]]:
 
     @kernel(
         f"void({layout.block}, float64[::1], uint64[:,::1], int32[:,::1], {layout.couplings}, float64[:,::1], "
-        "float64[:,::1], int64)", f"bench-{e.system.name}-{name}-{layout.name}-{e.size}",
+        "float64[:,::1], int64)",
     )  # fmt: skip
     def sweeps(block, betas, rng, neighbours, couplings, info, total, count):  # type: ignore[no-untyped-def]
         for _ in range(count):

@@ -36,8 +36,8 @@ for spec in ({"type": "ising"}, {"type": "potts", "q": 3}):
         kernels[f"{spec} {lattice} fill"] = make_fill(system)
         kernels[f"{spec} {lattice} measure"] = make_look(system, layout_of(system, ["metropolis"], 1, 1))
         for names in (["metropolis"], ["wolff", "swendsen_wang"]):
-            steps = [(n, UPDATES[n].build(system), 2) for n in names]
-            kernels[f"{spec} {lattice} {names}"] = make_rounds(system, steps[0][1].layout, steps)[0]
+            steps = [(UPDATES[n].build(system), 2) for n in names]
+            kernels[f"{spec} {lattice} {names}"] = make_rounds(system, steps[0][0].layout, steps)[0]
 print(json.dumps({"hits": {k: cache_hits(v) for k, v in kernels.items()}, "seconds": time.perf_counter() - start}))
 """
 
@@ -60,7 +60,7 @@ def test_a_second_process_compiles_nothing():
 
 def kernel_of(step, table=(1, 2), title=""):
     """A kernel that calls a part that calls a helper, with a number, a tuple and a docstring to change."""
-    called = part("called")(step)
+    called = part(step)
 
     def total(values):
         result = 0.0

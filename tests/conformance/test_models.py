@@ -81,7 +81,7 @@ def test_the_registry_and_the_model_agree(spec):
 
 
 def test_different_physics_have_different_names():
-    """A name stands for the physics in the cache of compiled kernels."""
+    """A name stands for the physics in timings."""
     every = [make_model(spec).physics for spec in EXAMPLES]
     assert all((a.name == b.name) == (a is b) for a, b in product(every, repeat=2))
 

@@ -66,7 +66,7 @@ class Runner:
     def __init__(self, spec, name, kind, walkers=WALKERS, start="random", lattice=None):
         self.system = system_of(spec, kind) if lattice is None else System(make_model(spec), lattice)
         self.update = UPDATES[name].build(self.system)
-        self.sweep = compiled(self.update, self.system, name)
+        self.sweep = compiled(self.update)
         self.disorder = self.system.disorder(np.random.default_rng(5))
         self.tables = self.update.layout.prepare(self.disorder.couplings)
         seeds = [stream(1, Purpose.INITIAL, w) for w in range(walkers)]

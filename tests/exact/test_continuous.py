@@ -15,7 +15,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import gammaln, iv, ive
 
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
 from hpcrg.observables import initial
@@ -142,7 +142,7 @@ def worst(spec, name, updates, beta, walkers=1500, thermalise=80, measure=8, eve
     """The larger deviation, in standard errors, of the mean of E and of (E - <E>)^2."""
     system = System(make_model(spec), LATTICES[name])
     built = [UPDATES[u].build(system) for u in updates]
-    sweeps = [compiled(b, system, u) for b, u in zip(built, updates, strict=True)]
+    sweeps = [compiled(b) for b, u in zip(built, updates, strict=True)]
     tables = built[0].layout.prepare(system.disorder(np.random.default_rng(SEED)).couplings)
     fill = stream(SEED, Purpose.INITIAL, 0)
     spins = np.array([initial(system, "random", fill) for _ in range(walkers)])
@@ -223,7 +223,7 @@ def test_an_acceptance_three_percent_too_high_is_refused(monkeypatch, tmp_path):
     assert worst(PHI4, "square", ("metropolis",), BETA["square"], **TRIALS) < SIGMAS
 
     def too_often(system):
-        @helper
+        @part
         def decide(word, change, beta, table):
             return change <= 0.0 or (word >> np.uint64(11)) * 2.0**-53 < 1.03 * np.exp(-beta * change)
 
@@ -238,7 +238,7 @@ def test_bonds_three_percent_too_likely_are_refused(monkeypatch):
     model = make_model(PHI4)
     physics = model.physics
 
-    @helper
+    @part
     def gap(x, y, coupling):
         return 1.03 * max(0.0, 2.0 * coupling * x * y)
 

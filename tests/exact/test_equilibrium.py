@@ -78,7 +78,7 @@ def disorder_of(system):
 def chain_of_states(system, update, beta, walkers, thermalise, measure, every=1, frozen=None, sweep=None):
     """spins[walker, site] at every measurement, from infinite temperature."""
     frozen = frozen or disorder_of(system)
-    sweep = sweep or compiled(update, system, "sweep")
+    sweep = sweep or compiled(update)
     tables = update.layout.prepare(frozen.couplings)
     rng = np.array([stream(SEED, Purpose.WALKER, w) for w in range(walkers)])
     fill = stream(SEED, Purpose.INITIAL, 0)
@@ -144,7 +144,7 @@ def test_reflections_about_even_axes_alone_are_refused():
     """Twin: without those between the states of an even clock no cluster leaves the even or the odd ones."""
     model = make_model({"type": "clock", "q": 6})
 
-    @part("test.even_mirror")
+    @part
     def even(state):
         state, m = choose(state, 3)
         return state, 2 * np.int64(m)
@@ -166,7 +166,7 @@ def test_lone_spins_need_a_random_order():
         start, seen = np.zeros((1500, 9), np.int8), np.zeros(1500)
         start[:, [0, 4]] = 1
         rng = np.array([stream(SEED, Purpose.WALKER, w) for w in range(1500)])
-        sweep, info = compiled(update, system, f"{update is twin}"), np.empty((1500, 1))
+        sweep, info = compiled(update), np.empty((1500, 1))
         for _ in range(40):
             sweep(start, np.full(1500, 0.5), rng, *update.layout.prepare(frozen.couplings), info)
             seen += start[:, 0] * start[:, 4]
@@ -215,7 +215,7 @@ def test_metropolis_in_a_fixed_order_is_refused_on_the_chain():
     system = System(ising(), Lattice((16,)))
     right = build(system, "metropolis")
     twin = Update(right.layout, metropolis.make_fixed(system), right.series)
-    sweep = compiled(twin, system, "fixed")
+    sweep = compiled(twin)
     values = energy_means(system, twin, 1.0, 1500, 150, 10, 5, sweep)
     assert deviation(values, chain.energy(ising(), 16, 1.0)) > SIGMAS
 
@@ -256,7 +256,7 @@ def test_wolff_until_enough_sites_have_moved_is_refused():
     """Twin: when a walker stops then depends on the sizes of its clusters."""
     system = System(ising(), Lattice((16, 16)))
     wolff = build(system, "wolff")
-    one = compiled(wolff, system, "sweep")
+    one = compiled(wolff)
 
     def until_half(spins, betas, rng, neighbours, couplings, info):
         for w in range(len(spins)):

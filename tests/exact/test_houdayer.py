@@ -57,9 +57,7 @@ def everything(volume):
 def compiled(move, name):
     """The move on many pairs, a[pair, site] and b[pair, site]."""
 
-    @kernel(
-        "void(int8[:,::1], int8[:,::1], int32[:,::1], int8[:,::1], uint64[::1], int64[::1])", f"test-houdayer-{name}"
-    )
+    @kernel("void(int8[:,::1], int8[:,::1], int32[:,::1], int8[:,::1], uint64[::1], int64[::1])")
     def moves(a, b, neighbours, couplings, rng, sizes):
         for k in range(a.shape[0]):
             sizes[k] = move(a[k], b[k], neighbours, couplings, rng)
@@ -116,7 +114,7 @@ class Trial:
 
 @pytest.fixture(scope="module")
 def right():
-    return compiled(houdayer.make(glass(SHAPE)), "right")
+    return compiled(houdayer.make(glass(SHAPE)))
 
 
 def test_the_sum_of_energies_is_conserved(right):
@@ -192,7 +190,7 @@ def twin(fault):
                 b[queue[k]] = -b[queue[k]]
         return found
 
-    return compiled(houdayer.part(f"test-houdayer-{fault}")(move), fault)
+    return compiled(houdayer.part(move))
 
 
 @pytest.mark.parametrize("fault", ["alike", "one copy", "first"])

@@ -75,7 +75,7 @@ def test_more_sweeps_between_exchanges_come_nearer(seed):
 def random_parity(monkeypatch, tmp_path):
     """A function that makes exchanges of pairs of a parity drawn anew each round, as the reversible scheme does."""
 
-    @part("test.random_parity")
+    @part
     def at_random(key, turn, energy, betas, slot_of, by_slot, attempted, accepted):
         parity = np.int64(hash64(key, turn, 1 << 20, 0) >> np.uint64(63))
         exchange_pairs(key, 2 * turn + parity, energy, betas, slot_of, by_slot, attempted, accepted)

@@ -28,7 +28,7 @@ cases = pytest.mark.parametrize(("shape", "coupled"), CASES, ids=str)
 @cache
 def kernels(dimension, coupled):
     """sweeps, measure and exchange of one dimension, compiled."""
-    name, head = f"test-lanes-{dimension}-{coupled}", "uint64[:,::1]"
+    head = "uint64[:,::1]"
     tables = "int32[:,::1], int8[:,::1]"
     sweep, look, swap = (
         make_sweep(dimension, coupled),
@@ -36,16 +36,16 @@ def kernels(dimension, coupled):
         measure.make_exchange(dimension),
     )
 
-    @kernel(f"void({head}, float64[::1], uint64[:,::1], {tables}, float64[:,::1], int64)", name)
+    @kernel(f"void({head}, float64[::1], uint64[:,::1], {tables}, float64[:,::1], int64)")
     def sweeps(block, betas, rng, neighbours, couplings, info, times):
         for _ in range(times):
             sweep(block, betas, rng, neighbours, couplings, info)
 
-    @kernel(f"void({head}, {tables}, int64[::1], float64, int64[::1], int64[:,::1], float64[::1])", name)
+    @kernel(f"void({head}, {tables}, int64[::1], float64, int64[::1], int64[:,::1], float64[::1])")
     def whole(block, neighbours, couplings, shape, scale, energy, order, structure):
         look(block, neighbours, couplings, shape, scale, energy, order, structure)
 
-    @kernel(f"void({head}, uint64)", name)
+    @kernel(f"void({head}, uint64)")
     def exchange(block, pairs):
         swap(block, pairs)
 
@@ -58,7 +58,7 @@ def drawing(dimension):
     fill, refresh = make_fill(dimension), make_refresh(dimension)
     table, work = block.table_start(dimension), block.work_start(dimension)
 
-    @kernel("void(float64[::1], uint64[::1], uint64[::1], uint64[:,:,::1])", f"test-lanes-draw-{dimension}")
+    @kernel("void(float64[::1], uint64[::1], uint64[::1], uint64[:,:,::1])")
     def draw(betas, rng, box, out):
         refresh(box, betas)
         for b in range(out.shape[0]):

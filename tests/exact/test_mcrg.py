@@ -115,7 +115,7 @@ def test_majority_rule_against_enumeration(small, tmp_path, monkeypatch):
 def swendsen_wang(ensemble, path, beta_of_sampler=None):
     """A bank of one slot by Swendsen-Wang updates; a wrong `beta_of_sampler` makes the broken twin."""
     chains, lattice = ensemble.chains, ensemble.geometry
-    sweep = compiled(UPDATES["swendsen_wang"].build(ensemble.system), ensemble.system, "swendsen_wang")
+    sweep = compiled(UPDATES["swendsen_wang"].build(ensemble.system))
     rng = np.array([stream(ensemble.seed, Purpose.WALKER, chain) for chain in range(chains)])
     betas = np.full(chains, beta_of_sampler or ensemble.betas[0])
     spins, info = np.ones((chains, lattice.volume), np.int8), np.zeros((chains, 2))

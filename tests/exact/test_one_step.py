@@ -15,7 +15,7 @@ from scipy.stats import chi2, norm
 
 from hpcrg.enumeration import enumerate_all
 from hpcrg.errors import Unsupported
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import EXAMPLES, MODELS, make_model
 from hpcrg.rng import fraction
@@ -127,7 +127,7 @@ class Trial:
         """Counts by configuration after some sweeps of fresh exact draws, and the series of the last."""
         generator, counts, series = np.random.default_rng(SEED), np.zeros(len(self.weights)), []
         built = UPDATES[update].build(self.system)
-        kernel = kernel or compiled(built, self.system, update)
+        kernel = kernel or compiled(built)
         tables, edges = built.layout.prepare(self.disorder.couplings), np.cumsum(self.weights)[:-1]
         for _ in range(rounds):
             start = np.searchsorted(edges, generator.random(WALKERS), side="right")
@@ -207,25 +207,25 @@ def z_score(values, exact):
     return (values.mean() - exact) / (values.std(ddof=1) / np.sqrt(len(values)))
 
 
-@helper
+@part
 def chances_one_percent_too_high(beta, table, lowest):
     for k in range(table.size):
         table[k] = np.uint64(min(1.0, 1.01 * np.exp(-beta * (lowest + k))) * 9007199254740992.0)
 
 
-@helper
+@part
 def bonds_one_percent_too_likely(beta, table):
     for k in range(table.size):
         table[k] = np.uint64(-1.01 * np.expm1(-beta * k) * 9007199254740992.0)
 
 
-@helper
+@part
 def fraction_one_percent_too_small(word):
     return 0.99 * fraction(word)
 
 
 def accept_real_energies_one_percent_too_often(system):
-    @helper
+    @part
     def decide(word, change, beta, table):
         return change <= 0.0 or fraction(word) < 1.01 * np.exp(-beta * change)
 
@@ -233,7 +233,7 @@ def accept_real_energies_one_percent_too_often(system):
 
 
 def lay_real_bonds_one_percent_too_often(system):
-    @helper
+    @part
     def lay(word, gap, beta, table):
         return gap > 0.0 and fraction(word) < -1.01 * np.expm1(-beta * gap)
 

@@ -105,7 +105,7 @@ def test_houdayer_moves_between_unequal_temperatures_are_seen(sampled, monkeypat
     def make_blind(system, slots, copies):
         move = houdayer.make(system)
 
-        @part("test.houdayer.blind")
+        @part
         def sweep(block, betas, rng, neighbours, couplings, info):
             for w in range(block.shape[0] // 2):
                 move(block[w], block[block.shape[0] // 2 + w], neighbours, couplings, rng[w])

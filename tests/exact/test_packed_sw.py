@@ -437,5 +437,5 @@ def test_the_update_is_built_like_the_others():
     update, spins, rng = packed.PACKED_SWENDSEN_WANG.build(system), spins_of((6, 70)), np.random.default_rng(SEED)
     block, state = update.layout.pack(spins), rng.integers(0, 2**64, update.layout.rng(3), dtype=np.uint64)
     table, couplings = update.layout.prepare(NO_COUPLINGS)
-    compiled(update, system, "packed_swendsen_wang")(block, np.full(3, 0.4), state, table, couplings, np.empty((3, 2)))
+    compiled(update)(block, np.full(3, 0.4), state, table, couplings, np.empty((3, 2)))
     assert (update.layout.unpack(block, 3) != spins).any()

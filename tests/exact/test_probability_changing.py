@@ -15,7 +15,7 @@ from hpcrg import producing
 from hpcrg.errors import InputError, Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.intercept import intercept, weighted_mean
-from hpcrg.jit import helper
+from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import ising, potts
 from hpcrg.probability_changing import HALF, SELF_DUAL, Finder
@@ -125,7 +125,7 @@ def answer(system, rule, sweeps, chains, first=0.02):
     return finder.answer(producing.run(Series("find", system.lattice.shape[0], finder, 5, chains)))
 
 
-@helper
+@part
 def any_pair(a, b, coupling):
     return 1
 

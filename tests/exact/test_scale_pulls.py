@@ -39,7 +39,7 @@ def bank(size: int, seed: int) -> BankSums:
     """One bank in memory: even chains start random, odd ones ordered."""
     system = System(ising(), Lattice((size, size)))
     update = UPDATES["swendsen_wang"].build(system)
-    sweep, look = compiled(update, system, "swendsen_wang"), make_look(system, update.layout)
+    sweep, look = compiled(update), make_look(system, update.layout)
     walkers, tables = CHAINS * len(BETAS), update.layout.prepare(np.zeros((1, 1), np.int8))
     shape = np.array([size, size], np.int64)
     betas = np.tile(BETAS, CHAINS)

@@ -36,7 +36,7 @@ def measures_of(dimension):
     """look(..., energy, order, structure, alone): all measurements, and the energies alone."""
     measure, energies = make_measure(dimension), make_energies(dimension)
 
-    @kernel(MEASURE, f"test-strips-measure-{dimension}")
+    @kernel(MEASURE)
     def look(block, neighbours, couplings, shape, scale, energy, order, structure, alone):
         measure(block, neighbours, couplings, shape, scale, energy, order, structure)
         energies(block, neighbours, couplings, alone)

@@ -35,7 +35,7 @@ def sweeps_of(dimension):
     """many(block, betas, rng, neighbours, couplings, info, times, energy): the energies are those afterwards."""
     sweep, energies = make_sweep(dimension), make_energies(dimension)
 
-    @kernel(SWEEP, f"test-strips-{dimension}")
+    @kernel(SWEEP)
     def many(block, betas, rng, neighbours, couplings, info, times, energy):
         for _ in range(times):
             sweep(block, betas, rng, neighbours, couplings, info)
@@ -50,7 +50,7 @@ def drawing(dimension):
     fill, start = make_fill(dimension), table_words(dimension)
     size = start + work_words(dimension)
 
-    @kernel("void(float64, uint64[::1], uint64[:,:,::1])", f"test-strips-draw-{dimension}")
+    @kernel("void(float64, uint64[::1], uint64[:,:,::1])")
     def draw(beta, rng, out):
         box, chance = np.empty(size, np.uint64), 1.0
         for c in range(dimension - 1, -1, -1):

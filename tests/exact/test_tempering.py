@@ -43,7 +43,7 @@ def test_every_slot_has_the_exact_energy(least_p):
 def test_an_exchange_of_the_wrong_energies_is_seen(least_p, monkeypatch, tmp_path):
     """Twin: every walker is given the energy of the next. Compiled into a cache of its own."""
 
-    @part("test.wrong_energies")
+    @part
     def wrong(key, turn, energy, betas, slot_of, by_slot, attempted, accepted):
         rolled = np.empty_like(energy)
         for k in range(energy.size):

@@ -120,7 +120,7 @@ def test_one_random_bit_for_all_walkers_is_refused(monkeypatch, tmp_path):
     def make_shared(dimension):
         fill, words = make_fill(dimension), U64(dimension * BATCH)
 
-        @part(f"test.shared.{dimension}")
+        @part
         def shared(random, box, table, work):
             fill(random, box, table, work)
             for k in range(words):
@@ -183,7 +183,7 @@ def energy_score(system, table):
     update, beta = UPDATES["heat_bath"].build(system), 1.2 / system.coordination
     every = enumerate_all(system)
     exact = every.weights(beta) @ every.energy
-    sweep = compiled(update, system, "trap")
+    sweep = compiled(update)
     rng = np.array([stream(1, Purpose.WALKER, w) for w in range(8000)])
     spins = np.random.default_rng(2).choice(np.array([-1, 1], np.int8), (8000, system.volume))
     couplings = system.disorder(np.random.default_rng(0)).couplings
