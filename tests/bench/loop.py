@@ -23,7 +23,7 @@ from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.sampler import Kernels, Limits, sample_chain, start
 
-ROUNDS = 3
+ROUNDS = 5
 RESULTS = Path("results/bench")
 BETA_C = float(np.log1p(np.sqrt(2)) / 2)
 CASES = {  # update, L, slots, rounds between measurements and between stored configurations, draws
@@ -85,9 +85,9 @@ def main(word: str = "") -> None:
             bare, whole = timed(ensemble(*parameters))
             rows.append({"case": name, "L": parameters[1], "slots": parameters[2], "bare": bare, "whole": whole})
             print(f"{name}: bare {bare:.3f} s, sampling {whole:.3f} s, {100 * (whole / bare - 1):+.0f} %", flush=True)
-    if not word:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "loop.json").write_text(json.dumps(rows, indent=1) + "\n")
+            if not word:  # after every case, so that a run cut short leaves those before
+                RESULTS.mkdir(parents=True, exist_ok=True)
+                (RESULTS / "loop.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ Ratios decide. The speeds aimed at belong to a Zen 5 with AVX-512, and decide wh
 
 LOOPS = """\
 CPU seconds of a chain as `hpcrg sample` runs it, with exchanges, measurements, stored configurations, checksums, state
-hashes and checkpoint, beside the same rounds, with exchanges, in one compiled call (tests/bench/loop.py)."""
+hashes and checkpoint, beside the same rounds, with exchanges, in one compiled call (tests/bench/loop.py). These chains
+are short: start, state hashes at powers of two and the one segment weigh more than in a long run. A kept configuration is
+unpacked to a byte a site and packed again, which is most of the rest."""
 
 
 def speed(rows: Rows, case: str, size: int, codes: Iterable[str]) -> tuple[float, str]:
