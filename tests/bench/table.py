@@ -27,9 +27,9 @@ LIMITS = {
     "ising_swendsen_wang": "Limit: union-find over runs, whose steps wait for each other. Bonds take 0.24 ns a site on a "
     "Zen 3, coins 0.03, of 2.5 to 3.3 in all; labels and moves take the rest. At L = 64 a row is one word, and the loops "
     "along a row are too short for vectors.",
-    "ising_wolff": "Limit: some 90 instructions for each spin that moves and its four neighbours, none of them a branch "
+    "ising_wolff": "Limit: about a hundred instructions (counted, not timed) for each spin that moves and its four neighbours, none of them a branch "
     "that is hard to foresee; at L = 1024 spins and queue outgrow the second cache too. Generic is the only code.",
-    "ea_tempering": "Limit: random bits, which alone come at 10.8 spins/ns on a Zen 3 and are half of the time at L = 16. "
+    "ea_tempering": "Limit: random bits, which alone come at 10.8 spins/ns on a Zen 3 and are two fifths of the time at L = 16. "
     "The rest is flips, and the energies of all 64 lanes and the exchange before every sweep, whose fixed costs weigh at "
     "L = 8.",
     "xy_swendsen_wang": "Limit: passes over all sites (projections, gaps, exponentials in single precision, random "
@@ -88,7 +88,7 @@ LOOPS = """\
 CPU seconds of a chain as `hpcrg sample` runs it, with exchanges, measurements, stored configurations, checksums, state
 hashes and checkpoint, beside the same rounds, with exchanges, in one compiled call (tests/bench/loop.py). These chains
 are short: start, state hashes at powers of two and the one segment weigh more than in a long run. A kept configuration is
-unpacked to a byte a site and packed again, which is most of the rest."""
+unpacked to a byte a site and packed again."""
 
 
 def speed(rows: Rows, case: str, size: int, codes: Iterable[str]) -> tuple[float, str]:
