@@ -32,7 +32,23 @@ def fingerprint(function: Any) -> str:
     return total.hexdigest()[:16]
 
 
-def _parts(value: Any, seen: dict[int, int]) -> Iterator[bytes]:
+def set_apart(function: Any) -> None:
+    """End the qualified name of a function, and of every one of ours that it reaches, with its fingerprint.
+
+    Machine code is linked by name. The names that numba gives end with a number that counts within one process, so that
+    two closures of one factory, compiled by different processes, could have the same name, and the one that is loaded
+    first would run in place of the other.
+    """
+    reached: dict[FunctionType, int] = {}
+    for _ in _parts(function, reached):
+        pass
+    for one in reached:
+        digest = fingerprint(one)
+        if not one.__qualname__.endswith(digest):
+            one.__qualname__ = f"{one.__qualname__}.{digest}"
+
+
+def _parts(value: Any, seen: dict[FunctionType, int]) -> Iterator[bytes]:
     if isinstance(value, Dispatcher):
         yield repr(sorted(value.targetoptions.items())).encode()
         yield from _parts(value.py_func, seen)
@@ -68,15 +84,15 @@ def _name(value: Any) -> bytes:
     raise TypeError(f"kernel: expected functions, numbers, arrays and tuples of them to close over, found {value!r}")
 
 
-def _function(function: FunctionType, seen: dict[int, int]) -> Iterator[bytes]:
+def _function(function: FunctionType, seen: dict[FunctionType, int]) -> Iterator[bytes]:
     """A function once, and its number when it is met again."""
-    if id(function) in seen:
-        yield f"again{seen[id(function)]}".encode()
+    if function in seen:
+        yield f"again{seen[function]}".encode()
         return
-    seen[id(function)] = len(seen)
     if (function.__module__ or "").split(".")[0] in LIBRARIES:  # text that was executed has no module
         yield f"{function.__module__}.{function.__qualname__}".encode()
         return
+    seen[function] = len(seen)
     code = function.__code__
     yield from _code(code)
     for cell in function.__closure__ or ():
@@ -87,7 +103,7 @@ def _function(function: FunctionType, seen: dict[int, int]) -> Iterator[bytes]:
             yield from _global(function.__globals__[name], code, seen)
 
 
-def _global(value: Any, code: CodeType, seen: dict[int, int]) -> Iterator[bytes]:
+def _global(value: Any, code: CodeType, seen: dict[FunctionType, int]) -> Iterator[bytes]:
     """A global of a function; of a module, what the function may take from it."""
     if not isinstance(value, ModuleType) or value.__name__.split(".")[0] in LIBRARIES:
         yield from _parts(value, seen)

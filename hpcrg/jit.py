@@ -18,10 +18,12 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-from hpcrg.fingerprint import fingerprint
+from hpcrg.fingerprint import fingerprint, set_apart
 
 P = ParamSpec("P")
 R = TypeVar("R")
+NAMES = 2
+"""Rises when functions are named in another way (hpcrg.fingerprint.set_apart)."""
 
 
 def cache_directory() -> Path:
@@ -36,9 +38,9 @@ def cache_directory() -> Path:
 
 @cache
 def platform() -> str:
-    """What machine code depends on beside the source."""
+    """What machine code depends on beside the source, and the version of our names for it."""
     python = ".".join(map(str, sys.version_info[:2]))
-    return f"numba-{numba.__version__}-python-{python}-{llvm.get_host_cpu_name()}"
+    return f"{NAMES}-numba-{numba.__version__}-python-{python}-{llvm.get_host_cpu_name()}"
 
 
 class _Place(_CacheLocator):
@@ -86,6 +88,7 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile for one signature, or load from the cache."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        set_apart(function)
         dispatcher: Any = numba.njit(nogil=True)(function)
         dispatcher._cache = _KernelCache(function)  # type: ignore[no-untyped-call]
         dispatcher.compile(signature)

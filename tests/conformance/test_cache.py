@@ -111,3 +111,42 @@ def test_changed_code_is_never_loaded_from_the_cache(monkeypatch, tmp_path):
     again, changed = compile_(kernel_of(one)), compile_(kernel_of(another))
     assert (cache_hits(again), again(values)) == (1, 5.0)
     assert (cache_hits(changed), changed(values)) == (0, 1.0)
+
+
+FIRST_OF_A_PROCESS = """
+import sys
+import numpy as np
+from hpcrg.jit import cache_hits, kernel, part
+
+def make(number):
+    @part
+    def add(value):
+        total = 0.0
+        for k in range(int(value)):  # enough not to be put in line
+            total += np.sqrt(value + k) * number
+        return total + number
+
+    @kernel("float64(float64)")
+    def look(value):
+        return add(value)
+
+    return look
+
+made = [make(float(number)) for number in sys.argv[1:]]
+print([cache_hits(one) for one in made], [one(0.0) for one in made])
+"""
+
+
+def test_kernels_that_were_compiled_first_in_different_processes_are_not_taken_for_one_another(tmp_path):
+    """numba numbers functions within a process, so the names of both would be the same, and the first one loaded would
+    run in place of the other."""
+    environment = os.environ | {"HPCRG_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+
+    def run(*numbers):
+        command = [sys.executable, "-c", FIRST_OF_A_PROCESS, *numbers]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert run("1") == "[0] [1.0]"
+    assert run("2") == "[0] [2.0]"
+    assert run("1", "2") == "[1, 1] [1.0, 2.0]"
+    assert run("2", "1") == "[1, 1] [2.0, 1.0]"
