@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hpcrg.bits import popcount
 from hpcrg.jit import part
 from hpcrg.packed.block import below, from_right, grid_of, sites_in
-from hpcrg.updates.bits import popcount
 
 U64 = np.uint64
 ZERO, EIGHT = U64(0), U64(8)

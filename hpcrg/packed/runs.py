@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hpcrg.bits import first_in_run, lowest, popcount, up_to_lowest
 from hpcrg.jit import part
 from hpcrg.packed.block import above, below, bits_in, from_left, from_right, right, sites_in
-from hpcrg.updates.bits import first_in_run, lowest, popcount, up_to_lowest
 
 U64 = np.uint64
 U32 = np.uint32

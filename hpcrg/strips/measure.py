@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hpcrg.bits import popcount
 from hpcrg.jit import part
 from hpcrg.packed.measure import wave_power
 from hpcrg.strips.block import near_text, stride_names
@@ -28,7 +29,6 @@ from hpcrg.strips.margins import (
     margins,
     table_of,
 )  # fmt: skip
-from hpcrg.updates.bits import popcount
 
 U64 = np.uint64
 BYTES, CHUNK = U64(0x0101010101010101), 120

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from hpcrg.bits import popcount
 from hpcrg.jit import part
 from hpcrg.lanes.bernoulli import BATCH, FIRST, SECOND, make_fill, table_words, tabulate, work_words
 from hpcrg.strips.block import near_text, stride_names
 from hpcrg.strips.margins import BITS, HALF, HEAD, ROWS, SIZE, make_strides, margins, table_of
-from hpcrg.updates.bits import popcount
 
 U64 = np.uint64
 
