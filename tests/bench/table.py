@@ -159,10 +159,10 @@ def loops(rows: Rows) -> list[str]:
     """What the whole of sampling costs beside the bare rounds."""
     return [
         "## The whole of sampling", "", LOOPS, "",
-        line(["case", "L", "slots", "bare rounds, s", "sampling, s", "more"]), line(["---"] * 6),
+        line(["case", "L", "slots", "bare rounds, s", "sampling, s", "loss of speed"]), line(["---"] * 6),
         *(
             line([r["case"], str(r["L"]), str(r["slots"]), number(r["bare"]), number(r["whole"]),
-                  f"{100 * (r['whole'] / r['bare'] - 1):.0f} %"])
+                  f"{100 * (1 - r['bare'] / r['whole']):.0f} %"])
             for r in rows
         ), "",
     ]  # fmt: skip
