@@ -78,6 +78,14 @@ class _KernelCache(FunctionCache):
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         return signature, codegen.magic_tuple()
 
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """What cannot be read, since a module that it refers to has moved or a disk has erred, is compiled again."""
+        try:
+            return super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        except Exception:
+            self.flush()  # type: ignore[no-untyped-call]
+            return None
+
 
 def part(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that kernels call, when a kernel calls it."""

@@ -113,6 +113,19 @@ def test_changed_code_is_never_loaded_from_the_cache(monkeypatch, tmp_path):
     assert (cache_hits(changed), changed(values)) == (0, 1.0)
 
 
+@pytest.mark.parametrize("damage", [b"", b"no pickle at all", b"cno_such_module\nname\n."])
+@pytest.mark.parametrize("suffix", ["nbc", "nbi"])
+def test_what_cannot_be_loaded_is_compiled_again(damage, suffix, monkeypatch, tmp_path):
+    monkeypatch.setenv("HPCRG_CACHE_DIR", str(tmp_path))
+    compile_, values = kernel("float64(float64[::1])"), np.array([1.0, 2.0])
+    compile_(kernel_of(one))
+    (stored,) = tmp_path.rglob(f"*.{suffix}")
+    stored.write_bytes(damage)
+    again = compile_(kernel_of(one))
+    assert (cache_hits(again), again(values)) == (0, 5.0)
+    assert cache_hits(compile_(kernel_of(one))) == 1
+
+
 FIRST_OF_A_PROCESS = """
 import sys
 import numpy as np

@@ -232,7 +232,7 @@ def test_the_square_lattice_has_kaufmans_energy_at_the_critical_point(name, size
 def test_a_temperature_one_percent_off_is_refused():
     """Twin: what a wrong coupling constant does to the same trial."""
     system = System(ising(), Lattice((16, 16)))
-    values = energy_means(system, build(system, "swendsen_wang"), 0.99 * BETA_C, 64, 100, 60, 2)
+    values = energy_means(system, build(system, "swendsen_wang"), 0.99 * BETA_C, 256, 100, 60, 2)
     assert deviation(values, kaufman.energy(16, 16, BETA_C)) > SIGMAS
 
 

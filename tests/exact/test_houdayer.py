@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from hpcrg.jit import kernel
+from hpcrg.jit import kernel, part
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Disorder
 from hpcrg.models.ising import ising
@@ -54,7 +54,7 @@ def everything(volume):
     return (2 * (np.arange(2**volume)[:, None] >> np.arange(volume) & 1) - 1).astype(np.int8)
 
 
-def compiled(move, name):
+def compiled(move):
     """The move on many pairs, a[pair, site] and b[pair, site]."""
 
     @kernel("void(int8[:,::1], int8[:,::1], int32[:,::1], int8[:,::1], uint64[::1], int64[::1])")
@@ -190,7 +190,7 @@ def twin(fault):
                 b[queue[k]] = -b[queue[k]]
         return found
 
-    return compiled(houdayer.part(move))
+    return compiled(part(move))
 
 
 @pytest.mark.parametrize("fault", ["alike", "one copy", "first"])
