@@ -140,16 +140,16 @@ def critical(small):
 
 def test_two_state_potts_is_the_ising_model(critical, tmp_path):
     """Both forms of the operators span the same space, and ties fall alike: the exponents are equal."""
-    ising = swendsen_wang(critical, tmp_path / "ising.h5")
+    spins = swendsen_wang(critical, tmp_path / "ising.h5")
     ensemble = replace(critical, model={"type": "potts", "q": 2})
-    with mcrg.open_bank(ising) as bank:
+    with mcrg.open_bank(spins) as bank:
         colours = np.array([[ising().codes(bank.spins(c, 0, 0, bank.draws))] for c in range(bank.chains)])
         key = bank.id
     path = tmp_path / "potts.h5"
     write_bank(path, ensemble, potts(2).from_codes(colours), {})
     spec = FlowSpec(ensemble="c", scheme="majority", levels=2)
     found = []
-    for subject in (mcrg.subject_of(ising, spec), mcrg.subject_of(path, spec)):
+    for subject in (mcrg.subject_of(spins, spec), mcrg.subject_of(path, spec)):
         found.append(mcrg.measure(replace(subject, id=key), spec, compute_here, CHUNK))
     for a, b in zip(*found, strict=True):
         assert np.allclose(a.value, b.value, atol=1e-9)
