@@ -13,7 +13,7 @@ from hpcrg.analysis.graph import compute_here
 from hpcrg.bank import write_bank
 from hpcrg.campaign import FlowSpec
 from hpcrg.ensemble import UpdateCall
-from hpcrg.models import potts
+from hpcrg.models import ising, potts
 from hpcrg.rng import Purpose, stream
 from hpcrg.schemes import SCHEMES
 from hpcrg.updates import UPDATES
