@@ -79,12 +79,16 @@ class _KernelCache(FunctionCache):
         return signature, codegen.magic_tuple()
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """What cannot be read, since a module that it refers to has moved or a disk has erred, is compiled again."""
+        """The stored code, or None, after which numba compiles: functions have names of their own by then. What cannot
+        be read, since a module that it refers to has moved or a disk has erred, is compiled again."""
         try:
-            return super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+            found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         except Exception:
             self.flush()  # type: ignore[no-untyped-call]
-            return None
+            found = None
+        if found is None:
+            set_apart(self._py_func)
+        return found
 
 
 def part(function: Callable[P, R]) -> Callable[P, R]:
@@ -96,7 +100,6 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile for one signature, or load from the cache."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        set_apart(function)
         dispatcher: Any = numba.njit(nogil=True)(function)
         dispatcher._cache = _KernelCache(function)  # type: ignore[no-untyped-call]
         dispatcher.compile(signature)
