@@ -413,7 +413,7 @@ from hpcrg.system import System
 from hpcrg.updates.base import compiled
 from hpcrg.updates.packed_swendsen_wang import PACKED_SWENDSEN_WANG
 system = System(make_model({"type": "ising"}), Lattice((8, 8)))
-print(cache_hits(compiled(PACKED_SWENDSEN_WANG.build(system), system, "packed_swendsen_wang")))
+print(cache_hits(compiled(PACKED_SWENDSEN_WANG.build(system))))
 """
 
 
