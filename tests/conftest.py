@@ -12,12 +12,10 @@ from hpcrg.ensemble import Ensemble, UpdateCall
 STARTING_PROCESSES = ("mpi", "ddp", "workflow", "timing")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Tests that start processes or measure time and memory follow each other in one worker of pytest-xdist."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in STARTING_PROCESSES):
-            item.add_marker(pytest.mark.xdist_group("processes"))
+    if any(item.get_closest_marker(name) for name in STARTING_PROCESSES):
+        item.add_marker(pytest.mark.xdist_group("processes"))
 
 
 @pytest.fixture
