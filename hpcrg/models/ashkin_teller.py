@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
@@ -31,6 +30,8 @@ def square(K: float) -> Exact:
 
     def off(b: float) -> float:  # ln sinh 2b + 2bK
         return 2 * b * (1 + K) + math.log1p(-math.exp(-4 * b)) - math.log(2)
+
+    from scipy.optimize import brentq  # slow to load, and few campaigns ask
 
     beta_c = brentq(off, 1e-3, 5 / (1 + K), xtol=1e-15, rtol=1e-15)
     y = 2 / math.pi * math.acos(min(1.0, (math.exp(4 * beta_c * K) - 1) / 2))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from hpcrg.jit import part
 from hpcrg.rng import fraction, hash64
@@ -21,6 +19,8 @@ def resample(
     key: np.uint64, step: int, energies: NDArray[np.float64], change: float
 ) -> tuple[NDArray[np.int64], float]:  # fmt: skip
     """The walker that every lane copies, int64[R], and ln Q; a pure function, the same on every rank."""
+    from scipy.special import logsumexp  # slow to load, and few campaigns ask
+
     raw = -change * energies
     ln_q = float(logsumexp(raw) - np.log(raw.size))
     ends = np.cumsum(np.exp(raw - ln_q))
@@ -30,6 +30,8 @@ def resample(
 
 def culled_fraction(energies: NDArray[np.float64], change: float) -> float:
     """The mean fraction of walkers that leave no copy: the mean of max(0, 1 - tau)."""
+    from scipy.special import logsumexp
+
     raw = -change * energies
     tau = np.exp(raw - logsumexp(raw) + np.log(raw.size))
     return float(np.maximum(0.0, 1.0 - tau).mean())
@@ -37,6 +39,8 @@ def culled_fraction(energies: NDArray[np.float64], change: float) -> float:
 
 def next_step(energies: NDArray[np.float64], longest: float, culled: float) -> float:
     """The step in beta at which a fraction `culled` goes, or `longest` if that is shorter."""
+    from scipy.optimize import brentq
+
     if culled_fraction(energies, longest) <= culled:
         return longest
     return float(brentq(lambda change: culled_fraction(energies, change) - culled, 0.0, longest))
