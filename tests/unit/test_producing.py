@@ -83,7 +83,7 @@ def test_stopped_anywhere_it_ends_the_same(name, whole, tmp_path):
             break
         except Interrupted:
             stops += 1
-    assert stops >= 3
+    assert stops >= 2  # three chains of at least one piece each
     assert_same(arrays, whole[name].arrays)
     assert_same(given, whole[name].given)
     assert not list(tmp_path.glob("*.running.npz"))
