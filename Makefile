@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 CAMPAIGN ?= workflow/campaigns/quickstart.yaml
 STAMP := $(VENV)/.complete
 WORKERS ?= 2
-PYTEST := pytest --numprocesses $(WORKERS) --dist loadgroup
+# A file stays in one worker: its fixtures are made once, and what starts MPI ranks follows each other.
+PYTEST := pytest --numprocesses $(WORKERS) --dist loadfile
 PEERS := .venv-peers
 PEER_NAMES := mcising peapods dwave-samplers openjij pyalps
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -9,14 +9,6 @@ import pytest
 
 from hpcrg.ensemble import Ensemble, UpdateCall
 
-STARTING_PROCESSES = ("mpi", "ddp", "workflow", "timing")
-
-
-def pytest_itemcollected(item):
-    """Tests that start processes or measure time and memory follow each other in one worker of pytest-xdist."""
-    if any(item.get_closest_marker(name) for name in STARTING_PROCESSES):
-        item.add_marker(pytest.mark.xdist_group("processes"))
-
 
 @pytest.fixture
 def small():

@@ -12,7 +12,6 @@ SCRIPT = Path(__file__).with_name("flow_memory.py")
 
 
 @pytest.mark.slow
-@pytest.mark.timing
 def test_memory_is_bounded(tmp_path):
     command = [sys.executable, str(SCRIPT), "--gigabytes", "0.5", "--chunk", "4", "--directory", str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)

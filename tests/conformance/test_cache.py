@@ -50,7 +50,6 @@ def build_all(hash_seed):
     return json.loads(done.stdout)
 
 
-@pytest.mark.timing
 def test_a_second_process_compiles_nothing():
     build_all(1)
     second = build_all(2)

@@ -81,7 +81,6 @@ def test_inspect_and_verify_a_bank(place):
     assert "sha256" in run.stderr
 
 
-@pytest.mark.timing
 def test_a_second_process_starts_sampling_within_three_seconds(place):
     sample = ["sample", "c.yaml", "--ensemble", "near-L8", "--output", "again.h5"]
     hpcrg(*sample, "--state", "first", cwd=place)
