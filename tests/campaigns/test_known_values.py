@@ -1,6 +1,6 @@
 """The shipped campaigns, run in full through Snakemake, against exact and published values: `make campaigns`.
 
-They take an hour in all on two cores; what stands in results/ already is not run again. Every estimate with a reference
+Two hours or more in all on two cores; what stands in results/ already is not run again. Every estimate with a reference
 must lie within three of its errors, and the error of the critical point within the bound of its row.
 """
 
