@@ -75,14 +75,16 @@ def disorder_of(system):
     return system.disorder(np.random.default_rng(SEED))
 
 
-def chain_of_states(system, update, beta, walkers, thermalise, measure, every=1, frozen=None, sweep=None):
-    """spins[walker, site] at every measurement, from infinite temperature."""
+def chain_of_states(
+    system, update, beta, walkers, thermalise, measure, every=1, frozen=None, sweep=None, start="random"
+):
+    """spins[walker, site] at every measurement, from infinite temperature or another start."""
     frozen = frozen or disorder_of(system)
     sweep = sweep or compiled(update)
     tables = update.layout.prepare(frozen.couplings)
     rng = np.array([stream(SEED, Purpose.WALKER, w) for w in range(walkers)])
     fill = stream(SEED, Purpose.INITIAL, 0)
-    spins = np.array([initial(system, "random", fill, frozen.vacant) for _ in range(walkers)])
+    spins = np.array([initial(system, start, fill, frozen.vacant) for _ in range(walkers)])
     info, betas = np.empty((walkers, max(1, len(update.series)))), np.full(walkers, beta)
     for step in range(thermalise + measure * every):
         sweep(spins, betas, rng, *tables, info)
@@ -104,13 +106,13 @@ def deviation(values, exact):
     return abs(values.mean() - exact) / (values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def worst(system, update, walkers=1500, thermalise=80, every=4, measure=8, frozen=None):
+def worst(system, update, walkers=1500, thermalise=80, every=4, measure=8, frozen=None, start="random"):
     """The larger deviation of energy and squared order parameter from the exact ones."""
     frozen = frozen or disorder_of(system)
     exact = enumerate_all(system, frozen)
     beta = 1.2 / (np.ptp(exact.energy) / system.volume) if np.ptp(exact.energy) else 1.0
     weights, seen = exact.weights(beta), np.zeros((2, walkers))
-    for spins in chain_of_states(system, update, beta, walkers, thermalise, measure, every, frozen):
+    for spins in chain_of_states(system, update, beta, walkers, thermalise, measure, every, frozen, start=start):
         index = exact.index(spins)
         seen += np.stack([exact.energy[index], exact.order2[index]])
     wanted = (weights * exact.energy).sum(), (weights * exact.order2).sum()
@@ -141,7 +143,7 @@ def test_a_small_system_reaches_the_enumerated_means_on_every_lattice(spec, name
 
 
 def test_reflections_about_even_axes_alone_are_refused():
-    """Twin: without those between the states of an even clock no cluster leaves the even or the odd ones."""
+    """Twin: without those between the states of an even clock no spin leaves the even or the odd ones."""
     model = make_model({"type": "clock", "q": 6})
 
     @part
@@ -151,7 +153,9 @@ def test_reflections_about_even_axes_alone_are_refused():
 
     twin = Model(**{**vars(model), "physics": model.physics._replace(name="clock6-even", mirror=even)})
     system = small(twin, "square")
-    assert worst(system, build(system, "swendsen_wang")) > SIGMAS
+    assert worst(system, build(system, "swendsen_wang"), start="ordered") > SIGMAS
+    right = small(model, "square")
+    assert worst(right, build(right, "swendsen_wang"), start="ordered") < SIGMAS
 
 
 def test_lone_spins_need_a_random_order():
