@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from hpcrg import fits
+from hpcrg import misfits
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
@@ -198,15 +198,15 @@ class Campaign(Spec):
                     yield expected(f"{verb}.{name}.ensemble", wanted, part.ensemble, self.ensembles_)
         for name, scale in self.scale.items():
             if scale.ensemble in self.ensembles_:
-                yield from fits.scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
+                yield from misfits.scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
         for name, flow in self.flow.items():
             if flow.ensemble in self.ensembles_:
-                yield from fits.flow_problems(
+                yield from misfits.flow_problems(
                     f"flow.{name}", flow, self.ensembles_[flow.ensemble], self.physics, self.lattice.dimension
                 )
         for name, train in self.train.items():
             if train.ensemble in self.ensembles_:
-                yield from fits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+                yield from misfits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
 
     def _series_problems(self) -> Iterator[str]:
         seen: dict[str, str] = dict.fromkeys(self.ensembles_, "ensembles")

@@ -4,6 +4,7 @@ an independent run with random streams of its own; errors are taken over chains.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -32,9 +33,9 @@ class SeriesSpec(Spec):
     sizes: Sizes
     chains: int = Field(20, ge=2)
 
+    @abstractmethod
     def producer(self, system: System | None, lattice: Lattice) -> Producer:
         """The producer for one size. Raises InputError or Unsupported for what physics does not allow."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _sizes_differ(self) -> SeriesSpec:

@@ -61,21 +61,33 @@ def make_energies(dimension: int, coupled: bool) -> Any:
     return energies
 
 
-def make_ones(dimension: int) -> Any:
-    """ones(box, neighbours, counts): the number of bits 1 of every lane, uint64[64]."""
-    geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
+def make_tally(dimension: int) -> Any:
+    """(held, lists) = tally(box, counts, first, last, held, lists): list the words first .. last - 1 of a box for
+    `settle`, which is called whenever a batch is full."""
+    settle, work = make_settle(dimension, 1), U64(work_start(dimension))
 
     @part
-    def ones(box, neighbours, counts):  # type: ignore[no-untyped-def]
-        (hx, hy, hz), start = geometry(neighbours[0])
-        volume, held, lists = hx * hy * hz << U64(dimension), U64(0), U64(0)
-        counts[:] = 0
-        for i in range(start, start + volume):
+    def tally(box, counts, first, last, held, lists):  # type: ignore[no-untyped-def]
+        for i in range(first, last):
             box[work + held] = box[i]
             held += U64(1)
             if held == U64(BATCH):
                 lists = settle(box, counts, held, lists)
                 held = U64(0)
+        return held, lists
+
+    return tally
+
+
+def make_ones(dimension: int) -> Any:
+    """ones(box, neighbours, counts): the number of bits 1 of every lane, uint64[64]."""
+    geometry, settle, tally = make_geometry(dimension), make_settle(dimension, 1), make_tally(dimension)
+
+    @part
+    def ones(box, neighbours, counts):  # type: ignore[no-untyped-def]
+        (hx, hy, hz), start = geometry(neighbours[0])
+        counts[:] = 0
+        held, lists = tally(box, counts, start, start + (hx * hy * hz << U64(dimension)), U64(0), U64(0))
         settle(box, counts, held, lists)
 
     return ones
@@ -84,7 +96,7 @@ def make_ones(dimension: int) -> Any:
 def make_planes(dimension: int) -> Any:
     """planes(block, neighbours, sums[walker, axis, x]): the spins summed over every plane of every axis, axis 0 being
     the slowest."""
-    geometry, settle, work = make_geometry(dimension), make_settle(dimension, 1), U64(work_start(dimension))
+    geometry, settle, tally = make_geometry(dimension), make_settle(dimension, 1), make_tally(dimension)
 
     @part
     def plane(box, counts, begin, n, axis, stride, span):  # type: ignore[no-untyped-def]
@@ -94,12 +106,7 @@ def make_planes(dimension: int) -> Any:
         for k in range(U64(1 << (dimension - 1))):
             kind = ((k & ~low) << U64(1)) | (k & low)
             for run in range(begin + kind * n, begin + (kind + U64(1)) * n, span):
-                for i in range(run, run + stride):
-                    box[work + held] = box[i]
-                    held += U64(1)
-                    if held == U64(BATCH):
-                        lists = settle(box, counts, held, lists)
-                        held = U64(0)
+                held, lists = tally(box, counts, run, run + stride, held, lists)
         settle(box, counts, held, lists)
 
     @part

@@ -111,11 +111,11 @@ def test_pair_energies_are_symmetric_and_span_what_they_say(model):
         assert bond.max() - bond.min() == model.physics.pair_span
 
 
-def test_the_local_energy_spans_what_it_says(model):
+@pytest.mark.parametrize("spec", [s for s in SPECS if home(make_model(s)).integer], ids=name_of)
+def test_the_local_energy_spans_what_it_says(spec):
     """Tables of Boltzmann factors are as long as that."""
+    model = make_model(spec)
     system = home(model)
-    if not system.integer:
-        pytest.skip("no tables")
     frozen = system.disorder(np.random.default_rng(3))
     spins = np.array([initial(system, "random", stream(8, Purpose.SYNTHETIC, w), frozen.vacant) for w in range(50)])
     other = np.repeat(spins[:, None], model.states, axis=1)
@@ -164,17 +164,21 @@ def gap_faults(physics, spins, coupling):
     return faults
 
 
-@pytest.mark.parametrize("coupling", [1, -1, 0, 0.7, -1.3])
-def test_moves_keep_pairs_and_gaps_are_what_they_say(model, coupling):
-    physics = model.physics
-    if physics.mirror is None:
-        pytest.skip(physics.no_mirror)
-    if isinstance(coupling, float) and gap_levels(home(model)) > 1 and model.coupling != "real":
-        pytest.skip("gaps of this model are integers")
-    assert gap_faults(physics, all_spins(model), coupling) == []
+def couplings_of(model):
+    """Bonds that attract, repel and are cut; and real ones, unless the gaps of the model are integers."""
+    return (1, -1, 0) if gap_levels(home(model)) > 1 and model.coupling != "real" else (1, -1, 0, 0.7, -1.3)
 
 
-@pytest.mark.parametrize("spec", [s for s in SPECS if make_model(s).physics.mirror], ids=name_of)
+MIRRORED = [s for s in SPECS if make_model(s).physics.mirror]
+
+
+@pytest.mark.parametrize(("spec", "coupling"), [(s, c) for s in MIRRORED for c in couplings_of(make_model(s))])
+def test_moves_keep_pairs_and_gaps_are_what_they_say(spec, coupling):
+    model = make_model(spec)
+    assert gap_faults(model.physics, all_spins(model), coupling) == []
+
+
+@pytest.mark.parametrize("spec", MIRRORED, ids=name_of)
 def test_a_gap_that_forgets_the_sign_of_the_coupling_is_refused(spec):
     """Twin: bonds that repel, treated as if they attracted; a swallowed factor of two; a move that is no symmetry."""
     model = make_model(spec)

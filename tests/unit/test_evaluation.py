@@ -106,11 +106,10 @@ def hpcrg(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "hpcrg", *arguments], cwd=directory, capture_output=True, text=True)
 
 
+@pytest.mark.parametrize("place", [CAMPAIGN], ids=["tiny"], indirect=True)
 def test_the_verbs(place):
     """produce writes the same file as in memory; it stops with 75 and goes on; evaluate, inspect and verify read it."""
     directory, campaign = place
-    if campaign.name != "tiny":
-        pytest.skip("once is enough")
     again = ["produce", "c.yaml", "--series", "site-L16", "--output", "again.h5", "--state", "state"]
     stopped = hpcrg(directory, *again, "--time-limit", "0")
     assert stopped.returncode == 75
