@@ -77,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         trial = Trial(Path(directory), options.size, options.slots)
         trial.seconds(1, 1, 1, 10)  # compiles
-        rounds = 10 * max(1, int(20 * options.seconds / trial.beyond(1, 1, 1, 200)))
+        rounds = 100 * max(1, int(2 * options.seconds / trial.beyond(1, 1, 1, 200)))
         found: list[tuple[float, float, float]] = []
         for _ in range(3):
             found.append((trial.beyond(2, 1, 1, rounds), trial.beyond(1, 2, 2, rounds), trial.beyond(1, 2, 1, rounds)))
