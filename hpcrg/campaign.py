@@ -48,7 +48,7 @@ from hpcrg.validation import StrictLoader, explain
 
 __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load", "parse"]
 
-FewChains = 8
+FEW_CHAINS = 8
 """Below this many chains an error bar over chains is itself known to 25 % only; a warning says so."""
 
 
@@ -156,10 +156,13 @@ class Campaign(Spec):
 
     def warnings(self) -> Iterator[str]:
         """What is allowed but weakens the result."""
+        made = [(f"ensembles.{group}", spec.chains) for group, spec in self.ensembles_.items()]
+        made += [(f"{self.method_of(name)}.{name}", spec.independent) for name, spec in self.series_specs.items()]
+        for where, chains in made:
+            if chains < FEW_CHAINS:
+                yield (f"{where}.chains: {chains} chains; errors over fewer than {FEW_CHAINS} chains are themselves "
+                       "uncertain by more than 25 %")  # fmt: skip
         for group, spec in self.ensembles_.items():
-            if spec.chains < FewChains:
-                yield (f"ensembles.{group}.chains: {spec.chains} chains; errors over fewer than {FewChains} chains "
-                       "are themselves uncertain by more than 25 %")  # fmt: skip
             if any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
                 found = houdayer.advice(System(self.physics, self.lattice_of(spec.sizes[0])))
                 yield from [f"ensembles.{group}.updates: {found}"] if found else []
@@ -188,6 +191,8 @@ class Campaign(Spec):
         if wants and self.model is None:
             yield f"model: expected a model for {wants[0]}, found none"
             return
+        if self.model is not None and not wants:
+            yield expected("model", "none, since nothing here is sampled from it", self.model.type)
         groups = list(self._group_problems())
         yield from groups or self._twins()
         yield from self._series_problems()
@@ -198,15 +203,20 @@ class Campaign(Spec):
                     yield expected(f"{verb}.{name}.ensemble", wanted, part.ensemble, self.ensembles_)
         for name, scale in self.scale.items():
             if scale.ensemble in self.ensembles_:
-                yield from misfits.scale_problems(f"scale.{name}", scale, self.ensembles_[scale.ensemble])
+                spec = self.ensembles_[scale.ensemble]
+                yield from misfits.scale_problems(
+                    f"scale.{name}", scale, spec, self.physics, self.lattice_of(spec.sizes[0])
+                )
         for name, flow in self.flow.items():
             if flow.ensemble in self.ensembles_:
+                spec = self.ensembles_[flow.ensemble]
                 yield from misfits.flow_problems(
-                    f"flow.{name}", flow, self.ensembles_[flow.ensemble], self.physics, self.lattice.dimension
+                    f"flow.{name}", flow, spec, self.physics, self.lattice_of(spec.sizes[0])
                 )
         for name, train in self.train.items():
             if train.ensemble in self.ensembles_:
-                yield from misfits.train_problems(f"train.{name}", train, self.ensembles_[train.ensemble])
+                spec = self.ensembles_[train.ensemble]
+                yield from misfits.train_problems(f"train.{name}", train, spec, self.physics)
 
     def _series_problems(self) -> Iterator[str]:
         seen: dict[str, str] = dict.fromkeys(self.ensembles_, "ensembles")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hpcrg.errors import EXIT_STATUS, InputError
+from hpcrg.errors import EXIT_STATUS, InputError, expected
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -227,6 +227,8 @@ def scale(
     if (name is None) == (train_name is None):
         raise InputError("scale: expected one of --scale and --train, found both or neither")
     if train_name is not None:
+        if len(files) != 1 or workers or threads or scheduler:
+            raise InputError(expected("scale --train", "one file of series and no workers", " ".join(map(str, files))))
         train_spec = _named(loaded.train, "train", train_name)
         _write(output, outputs.run(files[0], train_name, train_spec))
     else:
@@ -275,8 +277,6 @@ def report(
 
 
 def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
-    from hpcrg.errors import expected
-
     if name not in specs:
         raise InputError(expected(f"--{verb}", f"one of {', '.join(specs) or 'nothing, there is none'}", name, specs))
     return specs[name]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpcrg.bank import read_produced
+from hpcrg.bank import ProducedFile, read_produced
 from hpcrg.campaign import Campaign
 from hpcrg.dimers import estimates as dimers
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Estimate
-from hpcrg.figures import FigureData, Table
+from hpcrg.figures import FigureData, Note, Table
 from hpcrg.flat_histogram import estimates as flat_histogram
 from hpcrg.percolation import estimates as percolation
 from hpcrg.population import estimates as population
@@ -19,6 +20,8 @@ from hpcrg.probability_changing import estimates as probability_changing
 from hpcrg.producing import Produced, Series
 
 Evaluation = tuple[list[Estimate], FigureData]
+POOR = 1e-3
+"""The probability of a larger chi^2 below which a fit is doubted."""
 EVALUATE: Mapping[str, Callable[[Sequence[Produced], Any], Evaluation]] = {
     "percolation": lambda results, spec: percolation.evaluate(results),
     "dimers": lambda results, spec: dimers.evaluate(results),
@@ -32,22 +35,34 @@ EVALUATE: Mapping[str, Callable[[Sequence[Produced], Any], Evaluation]] = {
 def run(campaign: Campaign, name: str, paths: Sequence[Path]) -> Evaluation:
     """Evaluate the series of one name. Raises InputError unless `paths` are exactly its files, with their chains."""
     wanted = campaign.series_of(name)
-    results = [_matched(series, paths) for series in wanted]
+    files = [(path, read_produced(path)) for path in paths]
+    results = [_matched(series, files) for series in wanted]
     if len(paths) != len(wanted):
         raise InputError(expected(f"evaluate {name}", f"{len(wanted)} files, one a size", len(paths)))
-    return EVALUATE[campaign.method_of(name)](results, campaign.series_specs[name])
+    estimates, data = EVALUATE[campaign.method_of(name)](results, campaign.series_specs[name])
+    return estimates, replace(data, notes=[*data.notes, *_doubts(estimates)])
 
 
-def _matched(series: Series, paths: Sequence[Path]) -> Produced:
-    """The file of a series among `paths`."""
-    for path in paths:
-        found = read_produced(path)
+def _doubts(estimates: Sequence[Estimate]) -> Iterator[Note]:
+    """A warning for every fit that chi^2 refuses, and for one with nothing left to judge it by."""
+    for e in estimates:
+        if e.settings.get("quality", 1.0) < POOR:
+            yield Note("warning", f"{e.method}: the fit of {e.quantity} has chi^2 = {e.settings['chi2']:.1f} for "
+                                  f"{e.settings['freedom']} degrees of freedom; leave small sizes out")  # fmt: skip
+        if e.settings.get("freedom") == 0:
+            yield Note("warning", f"{e.method}: {e.quantity} is fitted with as many parameters as sizes; its error has "
+                                  "no part for what the smallest size does to it")  # fmt: skip
+
+
+def _matched(series: Series, files: Sequence[tuple[Path, ProducedFile]]) -> Produced:
+    """The file of a series among `files`."""
+    for path, found in files:
         if found.attributes["id"] == series.id:
             if found.attributes["chains"] != series.chains:
                 raise InputError(expected(f"{path}: chains", str(series.chains), found.attributes["chains"]))
             return Produced(series, dict(found.arrays), dict(found.given))
-    files = ", ".join(map(str, paths))
-    raise InputError(expected(f"evaluate {series.label}", f"a file of the series {series.id}", files))
+    names = ", ".join(str(path) for path, _ in files)
+    raise InputError(expected(f"evaluate {series.label}", f"a file of the series {series.id}", names))
 
 
 def inspect(path: Path) -> Table:

@@ -95,6 +95,10 @@ def _function(function: FunctionType, seen: dict[FunctionType, int]) -> Iterator
     seen[function] = len(seen)
     code = function.__code__
     yield from _code(code)
+    yield from _parts(function.__defaults__ or (), seen)
+    for name, value in sorted((function.__kwdefaults__ or {}).items()):
+        yield name.encode()
+        yield from _parts(value, seen)
     for cell in function.__closure__ or ():
         yield from _parts(cell.cell_contents, seen)
     for name in sorted(_globals(code)):

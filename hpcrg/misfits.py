@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from hpcrg.errors import InputError, expected
+from hpcrg.lattice import Lattice
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
 from hpcrg.specs import EnsembleSpec, FlowSpec, ScaleSpec, TrainSpec
+from hpcrg.updates import houdayer
 
 FEWEST_SPLIT = 3
 """Chains that training, validation and test need."""
@@ -33,16 +35,30 @@ def size_problems(where: str, part: ScaleSpec | TrainSpec, spec: EnsembleSpec) -
                f"found ensembles.{part.ensemble}.sizes {spec.sizes[0]}")  # fmt: skip
 
 
-def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec) -> Iterator[str]:
+def disorder_problems(where: str, model: Model) -> Iterator[str]:
+    """Chains that are systems of their own: no density of states is common to them, and only they are independent."""
+    if model.disordered:
+        yield expected(f"{where}.ensemble", "an ensemble of a model without disorder", model.name)
+
+
+def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:
     """What keeps finite-size scaling from its ensemble."""
+    yield from disorder_problems(where, model)
     yield from size_problems(where, scale, spec)
+    if any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
+        yield f"{where}.ensemble: expected copies that are independent, found the update {houdayer.HOUDAYER.name}"
+    plane = (lattice.kind, lattice.boundary) == ("hypercubic", "periodic")
+    if model.physics.name == "o2" and lattice.dimension == 2 and not plane:
+        yield expected(f"{where}.ensemble", "planar spins in two dimensions on the periodic square lattice, where the "
+                       "jump of their helicity modulus is measured", f"{lattice.kind}, {lattice.boundary}")  # fmt: skip
     if spec.ladder.slots < 2:
         yield f"{where}.ensemble: expected an ensemble at 2 or more temperatures, found {spec.ladder.slots}"
     yield from block_problems(where, scale, spec.measurements, "measurements", spec.chains)
 
 
-def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec) -> Iterator[str]:
+def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model) -> Iterator[str]:
     """What keeps a training from its ensemble."""
+    yield from disorder_problems(where, model)
     if spec.chains < FEWEST_SPLIT:
         yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
                f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
@@ -54,8 +70,12 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec) -> Iterator
     yield from block_problems(where, train, spec.draws, "draws", tested)
 
 
-def flow_problems(where: str, flow: FlowSpec, spec: EnsembleSpec, model: Model, dimension: int) -> Iterator[str]:
-    """What keeps a flow from its ensemble: temperatures, blocks, sizes, operators."""
+def flow_problems(where: str, flow: FlowSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:
+    """What keeps a flow from its ensemble: lattice, temperatures, blocks, sizes, operators."""
+    if (lattice.kind, lattice.boundary) != ("hypercubic", "periodic") or lattice.dimension > 3:
+        found = f"{lattice.kind}, {lattice.boundary}, {lattice.dimension}"
+        yield expected(f"{where}.ensemble", "a periodic hypercubic lattice of at most 3 dimensions", found)
+        return
     if spec.ladder.slots != 1:
         yield f"{where}.ensemble: expected an ensemble at one temperature, found {spec.ladder.slots}"
         return
@@ -66,7 +86,7 @@ def flow_problems(where: str, flow: FlowSpec, spec: EnsembleSpec, model: Model, 
         yield (f"{where}.levels: expected sizes that {flow.factor}^{flow.levels} = {block} divides and that leave "
                f"more than one site, found ensembles.{flow.ensemble}.sizes {size}")  # fmt: skip
     if not unfit:
-        yield from operator_problems(where, flow, spec.sizes, model, dimension)
+        yield from operator_problems(where, flow, spec.sizes, model, lattice.dimension)
 
 
 def operator_problems(where: str, flow: FlowSpec, sizes: Sequence[int], model: Model, dimension: int) -> Iterator[str]:

@@ -33,6 +33,11 @@ class SeriesSpec(Spec):
     sizes: Sizes
     chains: int = Field(20, ge=2)
 
+    @property
+    def independent(self) -> int:
+        """How many independent numbers the errors come from."""
+        return self.chains
+
     @abstractmethod
     def producer(self, system: System | None, lattice: Lattice) -> Producer:
         """The producer for one size. Raises InputError or Unsupported for what physics does not allow."""
@@ -102,19 +107,28 @@ class FlatHistogramSpec(SeriesSpec):
     thermalise: int = Field(1000, ge=0)
     chains: int = Field(4, ge=1)
 
+    @property
+    def independent(self) -> int:
+        """See SeriesSpec."""
+        return self.chains * self.blocks
+
     @model_validator(mode="after")
     def _order(self) -> FlatHistogramSpec:
         if not self.turns[0] < self.turns[1]:
             raise ValueError(f"expected turns in ascending order, found {self.turns[0]} and {self.turns[1]}")
         if self.lowest is not None and self.highest is not None and not self.lowest < self.highest:
             raise ValueError(f"expected lowest < highest, found {self.lowest} and {self.highest}")
-        if self.chains * self.blocks < 2:
+        if self.independent < 2:
             raise ValueError(expected("blocks", "at least 2 jackknife blocks over all chains", 1))
         return self
 
     def producer(self, system: System | None, lattice: Lattice) -> FlatHistogram:
         """See SeriesSpec."""
         made = _required(system)
+        bottom = -math.inf if self.lowest is None else self.lowest
+        top = math.inf if self.highest is None else self.highest
+        if self.turns[0] < bottom or self.turns[1] > top:
+            raise InputError(expected("turns", f"energies from {bottom:g} to {top:g}", self.turns))
         low, high = (None if e is None else math.floor(e * lattice.volume) for e in (self.lowest, self.highest))
         plan = Plan(self.blocks, self.rows, self.stride, self.thermalise, turns(lattice.volume, self.turns))
         return FlatHistogram(Walks(made, low, high, self.final), self.walks, plan)
@@ -165,6 +179,8 @@ class ProbabilityChangingSpec(SeriesSpec):
 
     @model_validator(mode="after")
     def _several_sizes_for_a_shift(self) -> ProbabilityChangingSpec:
+        if self.rule != HALF and self.nu is not None:
+            raise ValueError(expected("nu", f"none, since the rule {self.rule} has no shift with size", self.nu))
         if self.rule == HALF and len(self.sizes) < 2:
             raise ValueError(expected("sizes", f"at least 2 for the rule {HALF}", len(self.sizes)))
         return self

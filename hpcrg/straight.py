@@ -87,9 +87,9 @@ def parts(
     change when the smallest of `sizes` sizes is left out; `correction`, that when these decay as L^-other instead. What
     leaves fewer sizes than parameters is left out."""
     whole, out = fit(slice(0, None), decay), {}
-    columns = 2 if decay is None else 3
-    if sizes - 1 >= columns:
+    if whole.freedom > 0:
         out["size"] = excess(whole.measured, fit(slice(1, None), decay).measured)
-    if sizes >= (2 if other is None else 3):
+    more = int(other is not None) - int(decay is not None)  # parameters of the other fit beyond those of this one
+    if whole.freedom >= more:
         out["correction"] = excess(whole.measured, fit(slice(0, None), other).measured)
     return out

@@ -9,6 +9,7 @@ seed and length, so the betas, which enter the id of the ensemble, are the same 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +24,12 @@ from hpcrg.errors import InputError, expected
 from hpcrg.files import write_atomically
 from hpcrg.ladder import barrier, round_trip_rate, tune
 from hpcrg.progress import Report
-from hpcrg.rng import Purpose, key_of
+from hpcrg.rng import Purpose, id_words, key_of
 from hpcrg.sampler import Kernels, Running, start_state
 
 SCHEMA = "hpcrg.ladder/1"
+PILOTS = 2**31
+"""The number of the first pilot chain: their random streams are those of no chain of an ensemble."""
 
 
 def tune_ladder(campaign: Campaign, label: str, output: Path, report: Report) -> None:
@@ -56,8 +59,8 @@ def pilot_rejection(trial: Ensemble, spec: TuneSpec, iteration: int) -> NDArray[
     kernels, half = Kernels(trial), spec.pilot_rounds // 2
     tried, accepted = np.zeros(trial.slots), np.zeros(trial.slots)
     for chain in range(spec.pilot_chains):
-        key = key_of(trial.seed, Purpose.PILOT, iteration, chain)
-        state = start_state(trial, chain, range(trial.walkers))
+        key = key_of(trial.seed, Purpose.PILOT, *id_words(trial.id), iteration, chain)
+        state = start_state(trial, PILOTS + chain, range(trial.walkers))
         running = Running(kernels, key, Alone(), range(trial.walkers), state)
         running.advance(half)
         running.forget_exchanges()
@@ -72,7 +75,10 @@ def read_ladder(path: Path, label: str) -> list[float]:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a ladder that `hpcrg tune` wrote, found {error}") from None
-    found = (record.get("schema"), record.get("ensemble"))
+    found = (record.get("schema"), record.get("ensemble")) if isinstance(record, dict) else type(record).__name__
     if found != (SCHEMA, label):
         raise InputError(expected(f"{path}: schema and ensemble", f"{SCHEMA} for {label}", found))
-    return sorted((float(b) for b in record["betas"]), reverse=True)
+    betas = record.get("betas")
+    if not isinstance(betas, list) or not all(isinstance(b, float) and 0 < b < math.inf for b in betas):
+        raise InputError(expected(f"{path}: betas", "a list of positive numbers", betas))
+    return sorted(betas, reverse=True)

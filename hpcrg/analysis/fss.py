@@ -61,6 +61,7 @@ def run(
     if not all(kosterlitz_thouless.applies(path) for path in paths):
         return analyse(sums, known, name, notes)
     data = kosterlitz_thouless.reduce_all(paths, spec.blocks, length, compute)
+    notes += _short_blocks(sums, [measure_points(s) for s in sums])
     return by_helicity(data, known.t_c, name, notes)
 
 

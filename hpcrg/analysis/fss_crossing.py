@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,93 +33,92 @@ class References:
     energy: Reference | None = None
 
 
-def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
-    """T_c, nu, beta/nu and gamma/nu from crossings. Raises InputError when the curves do not cross."""
-    fits = {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
-    best = fits[OMEGA]
-    parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, best.value), lambda beta: 1.0 / beta)
-    shift = best.value**2 * math.hypot(*parts.values())
-    beta = best.rows
+@dataclass(frozen=True)
+class Crossings:
+    """The critical point of some banks, `best` of the fits `by_omega`, with its systematic `parts`, and estimates made
+    there."""
 
-    def make(
-        quantity: str,
-        fit: Fit,
-        f: Callable[[Array], Array],
-        parts: Mapping[str, float],
-        known: Reference | None,
-        using: Sequence[str],
-    ) -> Estimate:
+    sums: Sequence[BankSums]
+    lines: Sequence[Curves]
+    by_omega: Mapping[float, Fit]
+    parts: Mapping[str, float]
+
+    @property
+    def best(self) -> Fit:
+        """beta_c with the usual corrections."""
+        return self.by_omega[OMEGA]
+
+    def estimate(
+        self, quantity: str, fit: Fit, f: Callable[[Array], Array], parts: Mapping[str, float],
+        known: Reference | None, using: Sequence[str],
+    ) -> Estimate:  # fmt: skip
+        """f of a fitted number."""
         rows = f(fit.rows)
-        settings = {
-            "observables": list(using),
-            "omega": list(OMEGAS),
-            "chi2": fit.chi2,
-            "freedom": fit.freedom,
-        }
+        settings = {"observables": list(using), "omega": list(OMEGAS), "chi2": fit.chi2, "freedom": fit.freedom}
         return Estimate(
-            quantity,
-            "fss/crossing",
-            sums[0].model_name,
-            tuple(s.size for s in sums),
-            float(rows[0]),
-            crossing.replicas(lines, rows),
-            parts,
-            tuple(s.id for s in sums),
-            known,
-            settings,
-        )
+            quantity, "fss/crossing", self.sums[0].model_name, tuple(s.size for s in self.sums), float(rows[0]),
+            crossing.replicas(self.lines, rows), parts, tuple(s.id for s in self.sums), known, settings,
+        )  # fmt: skip
 
-    def exponent(
-        quantity: str,
-        at: Callable[[Array, float], Fit],
-        f: Callable[[Array], Array],
-        known: Reference | None,
-        using: Sequence[str],
-        more: Mapping[str, float] | None = None,
-    ) -> Estimate:
+    def at_critical_point(
+        self, quantity: str, at: Callable[[Array, float], Fit], f: Callable[[Array], Array],
+        known: Reference | None, using: Sequence[str], more: Mapping[str, float] = MappingProxyType({}),
+    ) -> Estimate:  # fmt: skip
+        """f of a number fitted `at` (beta, omega), which moves with the critical point; `more` are further parts."""
+        beta, shift = self.best.rows, self.best.value**2 * math.hypot(*self.parts.values())
         by_omega = {w: at(beta, w) for w in OMEGAS}
-        own = _parts(lines, by_omega, None, f)
+        own = _parts(self.lines, by_omega, None, f)
         moved = [float(f(at(beta + s, OMEGA).rows)[0]) for s in (-shift, shift)]
         own["critical point"] = 0.5 * abs(moved[1] - moved[0])
-        if quantity == "nu":
-            own = _merged(own, _dropped(lines, by_omega[OMEGA], lambda b, n: _nu_alone(b, n, best.value), f))
-        return make(quantity, by_omega[OMEGA], f, {**own, **(more or {})}, known, using)
+        return self.estimate(quantity, by_omega[OMEGA], f, _merged(own, more), known, using)
 
-    d = sums[0].dimension
-    nu = exponent("nu", lambda x, w: crossing.inverse_nu(lines, NAMES, x, w), lambda x: 1.0 / x, known.nu, NAMES)
-    power, spread = d - 1.0 / nu.value, nu.error / nu.value**2
-    ends = [crossing.level(lines, "energy", beta[:1], power + s, OMEGA).value for s in (-spread, spread)]
-    return [
-        make("T_c", best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
+    def nu(self, known: Reference | None) -> Estimate:
+        """From the slopes of both observables."""
+
+        def at(beta: Array, omega: float) -> Fit:
+            return crossing.inverse_nu(self.lines, NAMES, beta, omega)
+
+        def inverse(x: Array) -> Array:
+            return 1.0 / x
+
+        def alone(banks: Sequence[Curves], names: Sequence[str]) -> Fit:
+            beta = crossing.critical_beta(banks, NAMES, OMEGA, self.best.value).rows
+            return crossing.inverse_nu(banks, names, beta, OMEGA)
+
+        dropped = _dropped(self.lines, at(self.best.rows, OMEGA), alone, inverse)
+        return self.at_critical_point("nu", at, inverse, known, NAMES, dropped)
+
+    def energy(self, nu: Estimate, known: Reference | None) -> Estimate:
+        """The energy per site, whose corrections fall as L^-(d - 1/nu) where there is no surface."""
+        power, spread = self.sums[0].dimension - 1.0 / nu.value, nu.error / nu.value**2
+
+        def level(beta: Array, omega: float, power: float = power) -> Fit:
+            return crossing.level(self.lines, "energy", beta, power, omega)
+
+        ends = [level(self.best.rows[:1], OMEGA, power + s).value for s in (-spread, spread)]
+        parts = {"nu": 0.5 * abs(ends[1] - ends[0])}
+        return self.at_critical_point("e_c", level, lambda x: x, known, ["energy"], parts)
+
+
+def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
+    """T_c, nu, beta/nu, gamma/nu and, without free boundaries, the energy at T_c, from crossings. Raises InputError
+    when the curves do not cross."""
+    d, fits = sums[0].dimension, {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
+    near = fits[OMEGA].value
+    parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, near), lambda beta: 1.0 / beta)
+    found = Crossings(sums, lines, fits, parts)
+    nu = found.nu(known.nu)
+    estimates = [
+        found.estimate("T_c", found.best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
         nu,
-        exponent(
-            "beta/nu",
-            lambda x, w: crossing.exponent(lines, "abs_m", x, w),
-            lambda x: -x,
-            known.beta_nu,
-            ["abs_m"],
+        found.at_critical_point(
+            "beta/nu", lambda x, w: crossing.exponent(lines, "abs_m", x, w), lambda x: -x, known.beta_nu, ["abs_m"]
         ),
-        exponent(
-            "gamma/nu",
-            lambda x, w: crossing.exponent(lines, "m2", x, w),
-            lambda x: d + x,
-            known.gamma_nu,
-            ["m2"],
-        ),
-        exponent(
-            "e_c",
-            lambda x, w: crossing.level(lines, "energy", x, power, w),
-            lambda x: x,
-            known.energy,
-            ["energy"],
-            {"nu": 0.5 * abs(ends[1] - ends[0])},
+        found.at_critical_point(
+            "gamma/nu", lambda x, w: crossing.exponent(lines, "m2", x, w), lambda x: d + x, known.gamma_nu, ["m2"]
         ),
     ]
-
-
-def _nu_alone(banks: Sequence[Curves], names: Sequence[str], near: float) -> Fit:
-    beta = crossing.critical_beta(banks, NAMES, OMEGA, near).rows
-    return crossing.inverse_nu(banks, names, beta, OMEGA)
+    return estimates if sums[0].boundary == "free" else [*estimates, found.energy(nu, known.energy)]
 
 
 def _parts(

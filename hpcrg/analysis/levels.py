@@ -89,7 +89,7 @@ class Gather:
 class BankSums:
     """One bank, reduced. `blocks` are levels [slot][block], block = chain * blocks_per_chain + b; `series`
     are bin means [slot, chain, bin, series]; `counts` are measurements of one block at one slot; `unit` is that of the
-    levels and `basis` the sites of a unit cell."""
+    levels, `basis` the sites of a unit cell and `boundary` that of the lattice."""
 
     id: str
     label: str
@@ -105,6 +105,7 @@ class BankSums:
     series: Array
     unit: float = 1.0
     basis: int = 1
+    boundary: str = "periodic"
 
     @property
     def volume(self) -> int:
@@ -132,7 +133,8 @@ def reduce_bank(path: Path, blocks: int, chunk: int, compute: Compute) -> BankSu
             bank.model.cumulant_components,
             bank.betas,
         )
-        unit, basis = level_unit(bank), bank.lattice.basis
+        tail = level_unit(bank), bank.lattice.basis, bank.lattice.boundary
+    unit = tail[0]
     bin_length = -(-n // BINS)
     step = Gather(tuple(ranges), bin_length, unit)
     nothing = ChainSums([Levels() for _ in ranges], np.zeros((n // bin_length, len(SERIES))))
@@ -140,7 +142,7 @@ def reduce_bank(path: Path, blocks: int, chunk: int, compute: Compute) -> BankSu
     by_slot = [[found[c * slots + s] for c in range(chains)] for s in range(slots)]
     series = np.array([[c.bins / bin_length for c in row] for row in by_slot])
     levels = [[block for c in row for block in c.blocks] for row in by_slot]
-    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series, unit, basis)
+    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series, *tail)
 
 
 def level_unit(bank: Bank) -> float:

@@ -27,7 +27,6 @@ from hpcrg.straight import Fit, excess, linear
 
 FEW_TRIPS = 2.0
 """Fewer round trips than this in a jackknife block leave blocks that depend on each other."""
-POOR = 1e-3
 """A fit whose chi^2 is exceeded with less than this probability brings a warning."""
 Terms = Callable[[float], Sequence[float]]
 
@@ -62,7 +61,7 @@ def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
         _estimate(results, "2 sigma", "barrier", tension, tension_parts, facts.get("tension"), _same),
     ]
     tables = [_table(results, found)]
-    notes = [*_notes(results), *_poor(estimates)]
+    notes = _notes(results)
     return estimates, FigureData(_figures(results, data, found, facts), notes, tables)
 
 
@@ -144,16 +143,6 @@ def _notes(results: Sequence[Produced]) -> list[Note]:
         for size, trips, blocks in counts
         if trips < FEW_TRIPS * blocks
     ]
-
-
-def _poor(estimates: Sequence[Estimate]) -> list[Note]:
-    """A warning for every fit that chi^2 refuses."""
-    return [
-        Note("warning", f"{e.method}: the fit of {e.quantity} has chi^2 = {e.settings['chi2']:.1f} for "
-                        f"{e.settings['freedom']} degrees of freedom; leave small sizes out")
-        for e in estimates
-        if e.settings["quality"] < POOR
-    ]  # fmt: skip
 
 
 def _table(results: Sequence[Produced], found: Sequence[dict[str, Value]]) -> Table:

@@ -45,8 +45,8 @@ class Walks:
             raise InputError(expected("flat_histogram: final", "a number between 0 and 1", self.final))
         if self.system.disordered:
             raise Unsupported(expected("flat_histogram", "a model without disorder", self.system.model.name))
-        if not self.land.levels.size:
-            raise InputError(expected("flat_histogram: window", "energies", (self.lowest, self.highest)))
+        if self.system.lattice.boundary == "free":
+            raise Unsupported(expected("flat_histogram", "periodic or helical boundaries", "free"))
 
     @cached_property
     def land(self) -> Landscape:

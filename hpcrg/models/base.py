@@ -135,7 +135,8 @@ class Model:
     `check(lattice)` raises Unsupported for a lattice that the model cannot live on; `ordered(lattice)` is the ordered
     configuration [site] (or [component, site]) from which odd chains start. `ergodic_clusters` says whether
     cluster moves alone reach every configuration; `only_random_order` that Metropolis in a fixed order of sites does
-    not; `real_order` that the raw order parameter is not made of integers though spins are discrete.
+    not; `real_order` that the raw order parameter is not made of integers though spins are discrete; `normalisable`
+    that a spin has a distribution at infinite temperature, which `fresh` draws from.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Model:
     ergodic_clusters: bool = field(default=True, compare=False)
     only_random_order: bool = field(default=False, compare=False)
     real_order: bool = field(default=False, compare=False)
+    normalisable: bool = field(default=True, compare=False)
 
     @property
     def states(self) -> int:

@@ -154,5 +154,5 @@ def phi4(lam: float, mass: float = 1.0) -> Model:
 
     return Model(
         "phi4", params, make_physics(float(lam), float(mass)), 1, order2, ordered, lambda lattice: Exact(),
-        spin_components=1, check=check, ergodic_clusters=False,
+        spin_components=1, check=check, ergodic_clusters=False, normalisable=False,
     )  # fmt: skip

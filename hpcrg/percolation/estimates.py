@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from hpcrg.estimate import Estimate, Reference, combined_error, derive
-from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
+from hpcrg.figures import Curve, Figure, FigureData, Mark, Table
 from hpcrg.percolation import known, scaling
 from hpcrg.percolation.canonical import canonical
 from hpcrg.producing import Produced
@@ -23,7 +23,6 @@ from hpcrg.straight import Fit, Measured, excess, limit, parts, power
 EVENT = "axis"
 OMEGA = {2: 1.5, 3: 1.2}
 """Corrections to scaling decay as L^-omega (Aharony and Asikainen 2003; Wang et al. 2013)."""
-POOR = 1e-3
 """A fit whose chi^2 is exceeded with less than this probability brings a warning."""
 Parts = dict[str, float]
 
@@ -40,7 +39,7 @@ def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
     else:
         found.insert(0, _threshold_by_level(results, level))
     found += _exponents(results, level)
-    return found, FigureData(_figures(results, level, found[0]), list(_notes(found)), [_table(results, level)])
+    return found, FigureData(_figures(results, level, found[0]), [], [_table(results, level)])
 
 
 def _estimate(
@@ -101,15 +100,6 @@ def _exponents(results: Sequence[Produced], level: float) -> list[Estimate]:
         _estimate(results, "nu", "slope", nu, nu_parts, known.NU.get(d), y),
         _estimate(results, "D_f", "largest", fractal, parts(mass, len(results), None, omega), known.FRACTAL.get(d), s),
     ]
-
-
-def _notes(found: Sequence[Estimate]) -> list[Note]:
-    poor = [e for e in found if e.settings.get("quality", 1.0) < POOR]
-    return [
-        Note("warning", f"{e.method}: the fit of {e.quantity} has chi^2 = {e.settings['chi2']:.1f} for "
-                        f"{e.settings['freedom']} degrees of freedom")
-        for e in poor
-    ]  # fmt: skip
 
 
 def _table(results: Sequence[Produced], level: float) -> Table:

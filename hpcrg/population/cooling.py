@@ -5,7 +5,7 @@ From beta to beta' walker i with energy E_i has the normalised weight tau_i = ex
 Q = mean over i of exp(-(beta' - beta) E_i), and leaves n_i copies with mean tau_i and |n_i - tau_i| < 1 (systematic
 resampling, at a constant number R of walkers); sweeps at beta' follow. The free energy comes along:
 
-    ln Z(beta_k) = N ln(states) + sum over steps of ln Q
+    ln Z(beta_k) = N ln(states) + sum over steps of ln Q,  N counting the sites that hold a spin
 
 (Hukushima and Iba, AIP Conf. Proc. 690, 200 (2003); Machta, Phys. Rev. E 82, 026704 (2010)). Walkers with a common
 ancestor are a family; with nu_f the fraction of walkers in family f, S = -sum nu_f ln nu_f and rho_t = R sum nu_f^2.
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from hpcrg.comm import Comm, share
 from hpcrg.errors import Unsupported, expected
 from hpcrg.jit import kernel
+from hpcrg.models import Disorder
 from hpcrg.population.resampling import family_sizes, resample
 from hpcrg.producing import Place, State, describe
 from hpcrg.rng import Purpose, generator, load, store
@@ -47,7 +48,7 @@ class Cooling:
     resampling. The state of a chain is block [lane, ...], rng uint64[lane, 4], energies float64[lane] and family
     int64[lane] of all lanes, step int64[1], key uint64[1] of the resampling, the couplings of
     the chain, and RECORDS float64[step]. Every rank holds all of it and sweeps its own lanes. Raises Unsupported for an
-    update that does not keep plain spins."""
+    update that does not keep plain spins and for spins without a distribution at infinite temperature."""
 
     system: System
     update_name: str
@@ -57,6 +58,9 @@ class Cooling:
     def __post_init__(self) -> None:
         if self.update_name not in UPDATES:
             raise Unsupported(expected("population: update", f"one of {', '.join(UPDATES)}", self.update_name, UPDATES))
+        if not self.system.model.normalisable:
+            wanted = "spins with a distribution at infinite temperature, from which populations are cooled"
+            raise Unsupported(expected("population", wanted, self.system.model.name))
         update = UPDATES[self.update_name]
         update.check(self.system, 1, 1)
         if self.update.layout.name != "plain":
@@ -121,6 +125,10 @@ class Cooling:
 
         return measure
 
+    def disorder(self, place: Place) -> Disorder:
+        """What is frozen in one chain."""
+        return self.system.disorder(generator(place.seed, Purpose.DISORDER, *place.words, place.chain))
+
     def start(self, place: Place, steps: int) -> State:
         """A population at beta = 0 with room for a schedule of `steps` inverse temperatures."""
         rng = np.array([place.stream(Purpose.POPULATION, lane) for lane in range(self.walkers)], np.uint64)
@@ -128,7 +136,7 @@ class Cooling:
         shape = (n, components, self.system.volume) if components else (n, self.system.volume)
         block = np.empty(shape, self.system.model.dtype)
         self.heat(block, rng, self.system.volume)
-        disorder = self.system.disorder(generator(place.seed, Purpose.DISORDER, *place.words, place.chain))
+        disorder = self.disorder(place)
         if disorder.vacant is not None:
             block[..., disorder.vacant > 0] = 0
         state: State = {

@@ -15,7 +15,7 @@ from hpcrg.exact_energy import thermal
 from hpcrg.figures import Curve, Figure, FigureData, Note, Table
 from hpcrg.population.resampling import combine, combine_ln_z, ln_z
 from hpcrg.population.run import Population
-from hpcrg.producing import Produced, left_out
+from hpcrg.producing import MAIN, Produced, left_out
 from hpcrg.straight import Measured
 
 LEAST_ENTROPY = float(np.log(100.0))
@@ -35,16 +35,18 @@ def evaluate(results: Sequence[Produced]) -> tuple[list[Estimate], FigureData]:
     return found, FigureData([_figure(results)], notes, [_table(results)])
 
 
-def _free_energies(r: Produced) -> NDArray[np.float64]:
+def free_energies(r: Produced) -> NDArray[np.float64]:
     """ln Z of every chain at the end; of continuous spins, ln Z(beta) / Z(0)."""
-    system = population(r).schedule.cooling.system
-    return np.asarray(ln_z(r["ln_q"])[:, -1] + system.volume * np.log(max(1, system.physics.states)))
+    cooling = population(r).schedule.cooling
+    vacant = [cooling.disorder(r.series.place(MAIN, chain)).vacant for chain in range(r.chains)]
+    spins = cooling.system.volume - np.array([0 if v is None else int(v.sum()) for v in vacant])
+    return np.asarray(ln_z(r["ln_q"])[:, -1] + spins * np.log(max(1, cooling.system.physics.states)))
 
 
 def _weighted(r: Produced, values: NDArray[np.float64]) -> Measured:
     if population(r).schedule.cooling.system.disordered:
         return left_out(r, values)
-    mean, rest = combine(values, _free_energies(r))
+    mean, rest = combine(values, free_energies(r))
     return mean, {r.source: rest}
 
 
@@ -53,9 +55,9 @@ def _estimates(r: Produced) -> list[Estimate]:
     system, n = schedule.cooling.system, schedule.cooling.system.volume
     exact = thermal(system, schedule.beta)
     if system.disordered:
-        free = left_out(r, _free_energies(r))
+        free = left_out(r, free_energies(r))
     else:
-        value, rest = combine_ln_z(_free_energies(r))
+        value, rest = combine_ln_z(free_energies(r))
         free = value, {r.source: rest}
     at = f"at T = {1 / schedule.beta:g}, L = {r.size}"
     return [

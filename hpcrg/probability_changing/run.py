@@ -200,6 +200,8 @@ def check(system: System, rule: str) -> None:
     physics, lattice = system.physics, system.lattice
     if rule not in RULES:
         raise InputError(expected("probability_changing.rule", f"one of {', '.join(RULES)}", rule, RULES))
+    if system.disordered:
+        raise Unsupported(expected("probability_changing", "a model without disorder", system.model.name))
     random_cluster = physics.mirror is not None and system.integer and physics.moves == physics.states
     if not random_cluster or system.coupling != "none" or system.model.shells != 1:
         wanted = "a model whose clusters take every state alike, without couplings"

@@ -36,11 +36,11 @@ def refusal(system: System, slots: int, copies: int) -> str | None:
     """Why a system cannot be served, or None."""
     lattice, model = system.lattice, system.model
     glass = model.name == "edwards_anderson" and model.coupling == "integer"
-    if not glass and (model.name != "ising" or system.physics.site is not None or system.coupling != "none"):
-        return f"expected the Ising model without field, or Edwards-Anderson with +-J, found {model.name}"
     if (lattice.kind, lattice.boundary) != ("hypercubic", "periodic") or lattice.dimension not in (2, 3):
         found = f"{lattice.boundary} {lattice.kind} d = {lattice.dimension}"
         return f"expected the periodic square or cubic lattice, found {found}"
+    if not glass and (model.name != "ising" or system.physics.site is not None or system.coupling != "none"):
+        return f"expected the Ising model without field, or Edwards-Anderson with +-J, found {model.name}"
     walkers = slots * copies
     if FEWEST <= walkers <= block.LANES:
         even = all(extent % 2 == 0 and extent >= 4 for extent in lattice.shape)

@@ -117,10 +117,10 @@ def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-un
 def served(system: System) -> str | None:
     """Why a system cannot be swept here, or None."""
     lattice = system.lattice
-    if system.model.name != "ising" or system.physics.site is not None or system.coupling != "none":
-        return f"expected the Ising model without field or couplings, found {system.model.name}"
     if (lattice.kind, lattice.dimension, lattice.boundary) != ("hypercubic", 2, "periodic"):
         return f"expected the periodic square lattice, found {lattice.boundary} {lattice.kind} d = {lattice.dimension}"
+    if system.model.name != "ising" or system.physics.site is not None or system.coupling != "none":
+        return f"expected the Ising model without field or couplings, found {system.model.name}"
     return None
 
 

@@ -84,6 +84,14 @@ def another(value):
     return value - SHIFT
 
 
+def shifted(value, by=1.0):
+    return value + by
+
+
+def shifted_more(value, by=2.0):
+    return value + by
+
+
 SHIFT = np.float64(1.0)
 
 
@@ -93,6 +101,7 @@ def test_a_fingerprint_sees_all_code_that_is_called_and_all_that_it_closes_over(
     assert own != fingerprint(kernel_of(another))
     assert own != fingerprint(kernel_of(one, (1, 3)))
     assert own != fingerprint(kernel_of(one, np.array([1, 2])))
+    assert fingerprint(kernel_of(shifted)) != fingerprint(kernel_of(shifted_more))
     monkeypatch.setitem(globals(), "SHIFT", np.float64(2.0))
     assert own != fingerprint(kernel_of(one))
 

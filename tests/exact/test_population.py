@@ -14,8 +14,10 @@ from hpcrg.comm import Alone
 from hpcrg.enumeration import enumerate_all
 from hpcrg.lattice import Lattice
 from hpcrg.models.base import Disorder
+from hpcrg.models.diluted_ising import diluted_ising
 from hpcrg.models.ising import ising
 from hpcrg.population import Cooling, Population, Schedule, cooling, resampling
+from hpcrg.population.estimates import evaluate, free_energies
 from hpcrg.population.resampling import combine, combine_ln_z, ln_z
 from hpcrg.producing import Series
 from hpcrg.system import System
@@ -115,6 +117,26 @@ def test_twins_are_rejected(monkeypatch, twin, name):
     trial = Trial(name)
     trial.betas = np.linspace(0, BETA, 4)
     assert np.abs(trial.pulls(trial.chains())).max() > LIMIT
+
+
+def test_a_vacant_site_has_one_state():
+    """ln Z of every chain of a diluted model, against enumeration of its own disorder; with two states everywhere it is
+    off by ln 2 a vacancy."""
+    system = System(diluted_ising(site=0.4), Lattice((4, 4)))
+    cooling_ = Cooling(system, "heat_bath", 400, 2)
+    series = Series("vacant", 4, Population(Schedule(cooling_, BETA, 0.05)), 5, 12)
+    produced = producing.run(series)
+    assert produced["ln_q"].shape[0] == 12
+    exact = []
+    for chain in range(12):
+        disorder = cooling_.disorder(series.place(producing.MAIN, chain))
+        energy = enumerate_all(system, disorder).energy
+        exact.append(-BETA * energy.min() + np.log(np.exp(-BETA * (energy - energy.min())).sum()))
+    wanted = np.mean(exact) / system.volume
+    found = next(e for e in evaluate([produced])[0] if e.quantity.startswith("ln Z"))
+    spread = np.std([free - e for free, e in zip(free_energies(produced), exact, strict=True)]) / np.sqrt(12)
+    assert abs(found.value - wanted) < 6 * spread / system.volume
+    assert spread / system.volume < 0.01 < 0.3 * np.log(2)
 
 
 def test_resampling_leaves_the_right_numbers_of_copies():

@@ -17,7 +17,7 @@ from hpcrg.estimate import combined_error
 from hpcrg.intercept import intercept, weighted_mean
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models import ising, potts
+from hpcrg.models import diluted_ising, ising, potts
 from hpcrg.probability_changing import HALF, SELF_DUAL, Finder
 from hpcrg.probability_changing.run import displacements, packed, turn
 from hpcrg.producing import Series
@@ -177,5 +177,7 @@ def test_refusals():
         Finder(System(ising(), Lattice((4, 4), kind="triangular")), SELF_DUAL)
     with pytest.raises(Unsupported, match="every state alike"):
         Finder(System(ising(field=0.5), Lattice((4, 4))))
+    with pytest.raises(Unsupported, match="without disorder"):
+        Finder(System(diluted_ising(site=0.5), Lattice((4, 4))))
     with pytest.raises(InputError, match="self_dual"):
         Finder(System(ising(), Lattice((4, 4))), "self_deal")

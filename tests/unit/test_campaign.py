@@ -32,6 +32,8 @@ POINT = "{sizes: [8, 16], ladder: {temperatures: [2.2]}, updates: [{type: metrop
 TUNED = "{tune: {coldest: 2, hottest: 3, slots: 3}}"
 FLOW = "scale: {fss: {ensemble: scan}}\nflow: {majority: {ensemble: critical, scheme: majority"
 
+ONLY_SCALE, ONLY_TRAIN = "scale: {fss: {ensemble: scan}}", "train: {cnn: {ensemble: scan, cold: 1, hot: 1}}"
+
 MISTAKES = {
     "unknown key at the top": ("seed: 7", "sed: 7", "'sed'", "did you mean 'seed'"),
     "unknown key in a group": ("draws: 10}\n  critical", "drawz: 10}\n  critical", "ensembles.scan.drawz", "did you mean 'draws'"),
@@ -77,6 +79,14 @@ MISTAKES = {
     "two tuned groups that are one": (TAIL, "".join(f"  {g}: {{sizes: [8], ladder: {TUNED}, updates: [{{type: metropolis}}], draws: 9}}\n" for g in "ab"), "ensembles.b", "b-L8 the same as a-L8"),
     "a ladder tuned once": ("{temperatures: [2.2, 2.4, 2.3]}", TUNED.replace("slots: 3", "slots: 3, iterations: 1"), "ensembles.scan.ladder.tune.iterations", "equal to 2"),
     "measurements too far apart to count": ("draws: 10}\n  critical", "draws: 10, keep: 65536, measure: 65536}\n  critical", "ensembles.scan.measure", "65535"),
+    "a scale of disorder": ("type: ising", "type: diluted_ising, bond: 0.2", "critical: true", "temperatures: [2.2]", TAIL, ONLY_SCALE, "scale.fss.ensemble", "without disorder, found 'diluted_ising'"),
+    "training on disorder": ("type: ising", "type: diluted_ising, bond: 0.2", "critical: true", "temperatures: [2.2]", TAIL, ONLY_TRAIN, "train.cnn.ensemble", "without disorder"),
+    "copies that exchange clusters": ("[{type: swendsen_wang}]", "[{type: swendsen_wang}, {type: houdayer}], copies: 2", TAIL, ONLY_SCALE, "scale.fss.ensemble", "found the update houdayer"),
+    "planar spins off the square lattice": ("type: ising", "type: xy", "hypercubic, dimension: 2", "triangular", "critical: true", "temperatures: [2.2]", TAIL, ONLY_SCALE, "scale.fss.ensemble", "helicity modulus"),
+    "a flow off the hypercubic lattice": ("hypercubic, dimension: 2", "triangular", "flow.majority.ensemble", "periodic hypercubic lattice of at most 3 dimensions, found 'triangular"),
+    "a flow with free boundaries": ("dimension: 2", "dimension: 2, boundary: free", "flow.majority.ensemble", "periodic hypercubic"),
+    "a flow in four dimensions": ("dimension: 2", "dimension: 4", "critical: true", "temperatures: [6.68]", "flow.majority.ensemble", "at most 3 dimensions"),
+    "a model that nothing samples": (GOOD[GOOD.index("ensembles:") :], "percolation: {p: {type: site, sizes: [8, 16], realisations: 10}}", "model", "expected none"),
     "no YAML at all": ("name: small", "name: [small", "YAML", "line"),
 }  # fmt: skip
 
@@ -146,6 +156,12 @@ SERIES_MISTAKES = {
     "odd tori": ("{sizes: [8, 16], samples", "{sizes: [8, 20], samples", "dimers.free", "divisible by 8"),
     "another algorithm": ("samples: 10", "samples: 10, algorithm: loops", "dimers.free.algorithm", "'loops'"),
     "turns the wrong way": ("[-1.5, -0.5]", "[-0.5, -1.5]", "flat_histogram.flat", "ascending"),
+    "turns out of the window": ("turns:", "lowest: -1.4, turns:", "flat_histogram.flat", "turns: expected energies from -1.4 to inf"),
+    "a flat histogram with free boundaries": ("model: {type: ising}", "model: {type: ising}\nlattice: {type: hypercubic, dimension: 2, boundary: free}", "flat_histogram.flat", "periodic or helical"),
+    "a flat histogram of disorder": ("type: ising", "type: diluted_ising, bond: 0.2", "flat_histogram.flat", "without disorder"),
+    "fields without infinite temperature": ("type: ising", "type: phi4, lam: 1.0", "population.cold", "distribution at infinite temperature"),
+    "nu without a shift": ("sweeps: 100", "sweeps: 100, rule: self_dual, nu: 1.0", "probability_changing.half", "nu: expected none"),
+    "clusters with disorder": ("type: ising", "type: diluted_ising, site: 0.2", "probability_changing.half", "without disorder"),
     "a window upside down": ("turns:", "lowest: -0.5, highest: -1.0, turns:", "flat_histogram.flat", "lowest < highest"),
     "a temperature of zero": ("coldest: 2.0", "coldest: 0.0", "population.cold.coldest", "0.0"),
     "another update": ("coldest: 2.0", "coldest: 2.0, update: heat_bat", "population.cold.update", "did you mean 'heat_bath'"),
@@ -232,6 +248,11 @@ def test_betas_are_taken_for_tuned_ladders_only_and_one_a_slot():
 def test_few_chains_are_allowed_with_a_warning():
     text = GOOD.replace("draws: 10}\n  critical", "draws: 10, chains: 4}\n  critical")
     assert [w.split(":")[0] for w in parse(text, "c").warnings()] == ["ensembles.scan.chains"]
+
+
+def test_few_chains_of_a_series_are_allowed_with_a_warning():
+    text = SERIES.replace("samples: 10", "samples: 10, chains: 2").replace("walkers: 20", "walkers: 20, chains: 8")
+    assert [w.split(":")[0] for w in parse(text, "c").warnings()] == ["dimers.free.chains"]
 
 
 def test_the_json_schema_describes_the_good_campaign():

@@ -14,7 +14,7 @@ from hpcrg.lattice import Lattice
 from hpcrg.percolation.graph import Graph
 from hpcrg.percolation.pinson import class_probability, cross_probability, wrapping
 from hpcrg.producing import Series
-from hpcrg.straight import limit, power
+from hpcrg.straight import limit, parts, power
 
 SEED = 5
 
@@ -73,3 +73,19 @@ def test_lines():
     assert limit(sizes, ends, 1.0).value == pytest.approx(5)
     with pytest.raises(InputError, match="at least 2 points"):
         limit(sizes[:1], ends[:1], 1.0)
+
+
+def test_parts_are_there_as_soon_as_sizes_are_left_for_them():
+    """`size` with one size more than parameters; `correction` with as many sizes as the other fit has parameters."""
+    sizes = [8.0, 16.0, 32.0, 64.0]
+    points = [(3 * n**0.7 * (1 + 5 / n), {str(n): 3 * n**0.7 * (1 + 5 / n) * np.array([0.99, 1.01])}) for n in sizes]
+
+    def found(form, count, decay, other):
+        return set(parts(lambda which, d: form(sizes[:count][which], points[:count][which], d), count, decay, other))
+
+    assert found(limit, 2, 1.0, 2.0) == {"correction"}
+    assert found(limit, 3, 1.0, 2.0) == {"size", "correction"}
+    assert found(power, 2, None, 2.0) == set()
+    assert found(power, 3, None, 2.0) == {"size", "correction"}
+    assert found(power, 3, 2.0, None) == {"correction"}
+    assert found(power, 4, 2.0, None) == {"size", "correction"}
