@@ -61,7 +61,7 @@ def test_square_threshold(kind):
         fit = critical_point(square(kind), which, level)
         assert fit.error < 5e-4 * SQUARE[kind]
         assert abs(fit.value - SQUARE[kind]) < SIGMAS * fit.error
-        twin = threshold(square(kind)[1], which, wrong)
+        twin = threshold(square(kind)[0], which, wrong)
         assert abs(twin[0] - SQUARE[kind]) > SIGMAS * combined_error(twin[1])
 
 
@@ -91,7 +91,7 @@ def test_clusters_per_bond_square():
 @pytest.mark.parametrize(("kind", "lattice", "exact"), PLANE)
 def test_plane_thresholds(kind, lattice, exact):
     """The rhombus of the triangular and the honeycomb lattice has tau = exp(i pi / 3); the square's value is refused."""
-    result = sample(kind, lattice, (64, 64), 600)
+    result = sample(kind, lattice, (64, 64), 1200)
     for which, tau, right in (("x", cmath.exp(1j * math.pi / 3), True), ("x", 1j, False)):
         value, replicas = threshold(result, which, wrapping(tau).x)
         assert (abs(value - exact) < SIGMAS * combined_error(replicas)) is right

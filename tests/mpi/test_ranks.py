@@ -36,6 +36,18 @@ def command(campaign, out, ranks):
     return [mpiexec(), "-n", str(ranks), sys.executable, *verb]
 
 
+def commits(out):
+    """Checkpoints and when they were written."""
+    return {(path, path.stat().st_mtime_ns) for path in (out / "state").rglob("checkpoint")}
+
+
+def wait_for_a_commit(out, run):
+    """Until a run has committed something new."""
+    before, deadline = commits(out), time.monotonic() + 120
+    while commits(out) <= before and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def environment():
     return os.environ | {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1", "HYDRA_IFACE": "lo"}
 
@@ -126,7 +138,8 @@ def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_
     chance, kills, ranks = random.Random(4), 0, [1, 2, 3, 4]
     while kills < 10:
         run = subprocess.Popen(command(longer, tmp_path, ranks[kills % 4]), env=environment(), start_new_session=True)
-        time.sleep(chance.uniform(1.2, 3.0))
+        wait_for_a_commit(tmp_path, run)
+        time.sleep(chance.uniform(0.0, 0.7))
         assert run.poll() is None, "the run ended before it could be killed"
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
@@ -152,7 +165,7 @@ def test_sigterm_keeps_everything_and_exits_75(alone, tmp_path):
     longer.write_text(campaign.read_text().replace("draws: 600", "draws: 100000"))
     one = command(longer, tmp_path, 1)[3:]
     run = subprocess.Popen(one, env=environment(), stderr=subprocess.PIPE, text=True)
-    time.sleep(6)
+    wait_for_a_commit(tmp_path, run)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 75
@@ -166,9 +179,7 @@ def test_two_runs_on_one_ensemble_are_refused(alone, tmp_path):
     longer.write_text(campaign.read_text().replace("draws: 600", "draws: 100000"))
     first = subprocess.Popen(command(longer, tmp_path, 1)[3:], env=environment(), stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not list((tmp_path / "state").rglob("checkpoint")) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_for_a_commit(tmp_path, first)
         second = subprocess.run(command(longer, tmp_path, 1)[3:], env=environment(), capture_output=True, text=True)
         assert second.returncode == 2
         assert "only run on this ensemble" in second.stderr
