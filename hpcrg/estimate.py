@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from hpcrg.files import write_atomically
 
 SCHEMA = "hpcrg.estimates/1"
 Replicas = Mapping[str, NDArray[np.float64]]
+Measured = tuple[float, Replicas]
+"""A value with its replicas."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,11 @@ def difference(a: Estimate, b: Estimate) -> tuple[float, float]:
     return value, combined_error(replicas)
 
 
-def with_reference(estimate: Estimate, reference: Reference | None) -> Estimate:
-    """The same estimate set beside a reference."""
-    return replace(estimate, reference=reference)
+def excess(a: Measured, b: Measured, known: float = 0.0) -> float:
+    """How far two numbers from shared draws differ beyond two standard deviations of their difference, as
+    sqrt(max(0, difference^2 - 4 variance)); `known` is a further standard deviation that is already accounted for."""
+    value, replicas = derive(lambda x, y: x - y, a, b)
+    return math.sqrt(max(0.0, value**2 - 4.0 * (combined_error(replicas) ** 2 + known**2)))
 
 
 def save(path: Path, estimates: Sequence[Estimate]) -> None:

@@ -166,8 +166,8 @@ class LadderSpec(Spec):
 
 
 class EnsembleSpec(Spec):
-    """A group of ensembles that differ in lattice size only. A round is one pass over `updates` followed by one
-    exchange; `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain, copy and slot.
+    """A group of ensembles that differ in lattice size only. A round is one exchange, then one pass over `updates`;
+    `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain, copy and slot.
     `copies` independent ladders share a chain (and its disorder); the model says how many unless given."""
 
     sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(strict=False, min_length=1)

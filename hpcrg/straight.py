@@ -1,6 +1,6 @@
 """Straight lines through numbers that carry jackknife replicas: power laws from logarithms, limits from powers of 1/L.
 
-A Measured is a value with its replicas per source (hpcrg/estimate.py). The weights are those of the whole data in every
+The weights are those of the whole data in every
 replica, so that the fit is linear in the numbers and its jackknife error is exact.
 """
 
@@ -14,9 +14,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Replicas, combined_error, derive
-
-Measured = tuple[float, Replicas]
+from hpcrg.estimate import Measured, combined_error, excess
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,6 @@ def power(sizes: Sequence[float], points: Sequence[Measured], decay: float | Non
     logs = [(math.log(value), {source: np.log(r) for source, r in replicas.items()}) for value, replicas in points]
     correction = [] if decay is None else [[size**-decay for size in sizes]]
     return linear([[1.0] * len(sizes), [math.log(size) for size in sizes], *correction], logs, 1)
-
-
-def excess(a: Measured, b: Measured) -> float:
-    """How far two numbers from shared data differ beyond two standard deviations of their difference:
-    sqrt(max(0, difference^2 - 4 variance))."""
-    value, replicas = derive(lambda x, y: x - y, a, b)
-    return math.sqrt(max(0.0, value**2 - 4.0 * combined_error(replicas) ** 2))
 
 
 def parts(

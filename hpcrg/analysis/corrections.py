@@ -20,7 +20,6 @@ estimates exceeded 1.72.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +27,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.estimate import Replicas, combined_error, derive
-
-Number = tuple[float, Replicas]
 Array = NDArray[np.float64]
 AMPLITUDE = 0.12
 REFERENCE = 4.0
@@ -78,11 +74,3 @@ def block_covariance(replicas: Sequence[Array]) -> Array:
         d = r - r.mean(axis=1, keepdims=True)
         out[j::m, j::m] = (blocks - 1.0) / blocks * (d @ d.T)
     return out
-
-
-def excess(a: Number, b: Number, known: float = 0.0) -> float:
-    """How far two estimates (value, replicas) from shared draws differ beyond two standard deviations of
-    their difference, as sqrt(max(0, difference^2 - 4 variance)); `known` is a further standard
-    deviation that is already accounted for."""
-    value, rows = derive(lambda x, y: x - y, a, b)
-    return math.sqrt(max(0.0, value**2 - 4.0 * (combined_error(rows) ** 2 + known**2)))

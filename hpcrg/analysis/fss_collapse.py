@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.analysis import collapse as gp
-from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.points import Points
 from hpcrg.errors import InputError, expected
+from hpcrg.estimate import Measured, excess
 
 Array = NDArray[np.float64]
 FEWEST = 3
@@ -30,8 +31,8 @@ class Result:
 
     fit: gp.Collapse
     data: Sequence[gp.Data]
-    t_c: Number
-    nu: Number
+    t_c: Measured
+    nu: Measured
     t_c_parts: Mapping[str, float]
     nu_parts: Mapping[str, float]
     settings: Mapping[str, Any]
@@ -92,7 +93,7 @@ def gather(points: Sequence[Points], names: Sequence[str], forward: Callable[[An
     return out
 
 
-def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str], axis: Axis) -> tuple[Number, Number]:
+def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str], axis: Axis) -> tuple[Measured, Measured]:
     """(T_c, replicas) and (nu, replicas), by the fit's linear response to each left-out block."""
     t_rows: dict[str, Array] = {}
     nu_rows: dict[str, Array] = {}
@@ -112,8 +113,8 @@ def numbers(fit: gp.Collapse, points: Sequence[Points], names: Sequence[str], ax
 class _Variant:
     part: str
     fit: gp.Collapse
-    t_c: Number
-    nu: Number
+    t_c: Measured
+    nu: Measured
 
 
 def _variants(points: Sequence[Points], names: Sequence[str], t_c: float) -> list[_Variant]:
@@ -146,13 +147,15 @@ def _narrow(points: Sequence[Points], t_c: float) -> list[Points] | None:
     return out
 
 
-def _parts(index: int, fit: gp.Collapse, whole: tuple[Number, Number], others: Sequence[_Variant]) -> dict[str, float]:
+def _parts(
+    index: int, fit: gp.Collapse, whole: tuple[Measured, Measured], others: Sequence[_Variant]
+) -> dict[str, float]:
     """Systematic parts of T_c (index 0) or nu (index 1)."""
 
     def to_unit(c: gp.Collapse) -> float:
         return float((c.prior[0] * whole[0][0], c.prior[1] / c.theta[1] ** 2)[index])
 
-    def number(v: _Variant) -> Number:
+    def number(v: _Variant) -> Measured:
         return (v.t_c, v.nu)[index]
 
     def half_spread(part: str) -> float:

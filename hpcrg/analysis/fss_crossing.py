@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.analysis import crossing
-from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.crossing import Fit
 from hpcrg.analysis.levels import BankSums
 from hpcrg.analysis.reweight import Curves
-from hpcrg.estimate import Estimate, Reference
+from hpcrg.estimate import Estimate, Measured, Reference, excess
 
 Array = NDArray[np.float64]
 NAMES = ("u4", "xi")
@@ -148,7 +148,7 @@ def _dropped(
 ) -> dict[str, float]:
     """The parts `size` (smallest size left out) and `observable` (each alone)."""
 
-    def number(banks: Sequence[Curves], fit: Fit) -> Number:
+    def number(banks: Sequence[Curves], fit: Fit) -> Measured:
         rows = f(fit.rows)
         return float(rows[0]), crossing.replicas(banks, rows)
 

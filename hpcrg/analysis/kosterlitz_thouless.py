@@ -25,11 +25,10 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from hpcrg.analysis.autocorrelation import leave_one_out
-from hpcrg.analysis.corrections import excess
 from hpcrg.analysis.graph import Compute, evaluate, partition
 from hpcrg.bank import Bank, open_bank
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Estimate, Reference, Replicas, jackknife_error
+from hpcrg.estimate import Estimate, Reference, Replicas, excess, jackknife_error
 
 Array = NDArray[np.float64]
 Form = Callable[[Array, Array], Array]

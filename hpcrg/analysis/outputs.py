@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from hpcrg.analysis import collapse as gp
 from hpcrg.analysis import crossing, output_figures
-from hpcrg.analysis.corrections import OMEGA, OMEGAS, Number, excess
+from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.fss import known_of
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.output_curves import Half, SizeCurves, size_curves
@@ -42,7 +42,7 @@ from hpcrg.analysis.reweight import Curves
 from hpcrg.bank import SeriesBlock, read_series
 from hpcrg.campaign import TrainSpec
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Estimate, Reference
+from hpcrg.estimate import Estimate, Measured, Reference, excess
 from hpcrg.figures import FigureData, Note
 from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
@@ -165,7 +165,9 @@ def _classifier(
     return Scaled(key, method, halves, fit, estimates)
 
 
-def _extrapolated(sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float) -> tuple[Number, dict[str, float]]:
+def _extrapolated(
+    sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float
+) -> tuple[Measured, dict[str, float]]:
     """T_c by least squares of t_half(L) = T_c + a L^-lambda with the prior |a| of order t_half."""
     rows, own = _rows(sizes, [h.t for h in halves])
     spread = np.array([h.t_spread for h in halves])
@@ -189,7 +191,7 @@ def _extrapolated(sizes: Sequence[SizeCurves], halves: Sequence[Half], power: fl
     return (float(fitted[0]), _replicas(sizes, fitted)), parts
 
 
-def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Number, dict[str, float]]:
+def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Measured, dict[str, float]]:
     """nu from ln |dP/dbeta| at the half-crossings against ln L, with corrections as a prior."""
     rows, own = _rows(sizes, [np.log(np.abs(h.slope)) for h in halves])
     spread = np.array([h.slope_spread for h in halves])
@@ -263,7 +265,7 @@ def _estimate(
     quantity: str,
     method: str,
     blocks: Sequence[SeriesBlock],
-    number: Number,
+    number: Measured,
     parts: Mapping[str, float],
     reference: Reference | None,
     settings: Mapping[str, object],

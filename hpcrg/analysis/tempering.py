@@ -23,13 +23,12 @@ from hpcrg.ladder import barrier, round_trip_rate, round_trips, trips_of
 EFFICIENT = 0.4
 """Measured over predicted round trips, below which configurations change too slowly."""
 UNEVEN = 1.5
-"""Largest over smallest rejection, above which a ladder is worth tuning,"""
+"""Largest over smallest rejection above which a ladder is worth tuning, if they differ by APART or more."""
 APART = 0.1
-"""where they also differ by so much."""
 REJECTING = 0.6
 """Mean rejection above which more temperatures pay."""
 FEWEST_TRIPS = 20
-"""Round trips expected, without which nothing is said of those found."""
+"""Expected round trips, below which the measured number is not judged."""
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,13 @@ both are L^-a f(r / L) with f even about 1/2. So their values near r = L/2 are p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from hpcrg.dimers.run import Dimers
-from hpcrg.errors import InputError, expected
+from hpcrg.estimate import Measured
 from hpcrg.producing import Produced, left_out
-from hpcrg.straight import Fit, Measured, power
 
 
 def spec(produced: Produced) -> Dimers:
@@ -52,21 +50,3 @@ def monomer_monomer(result: Produced, x: int, y: int) -> Measured:
     loops = result["monomers"] / (spec(result).moves * spec(result).samples)
     images = {(b % ly, a % lx) for s in (x, -x) for t in (y, -y) for a, b in ((s, t), (t, s))}
     return left_out(result, np.mean([loops[:, b, a] for b, a in sorted(images)], axis=0))
-
-
-def _square(results: Sequence[Produced]) -> list[float]:
-    shapes = [spec(r).lattice.shape for r in results]
-    if any(ly != lx or lx % 8 for ly, lx in shapes):
-        raise InputError(expected("dimers: lattice.shape", "square tori with sides divisible by 8", shapes))
-    return [float(lx) for _, lx in shapes]
-
-
-def dimer_exponent(results: Sequence[Produced], decay: float | None = 2.0) -> Fit:
-    """The power of L in C near L/2, with a correction L^-decay unless it is None; -2 without interaction."""
-    return power(_square(results), [dimer_far(r) for r in results], decay)
-
-
-def monomer_exponent(results: Sequence[Produced], decay: float | None = 2.0) -> Fit:
-    """The power of L in M(L/2 - 1, 0), likewise; -1/2 without interaction."""
-    points = [monomer_monomer(r, spec(r).lattice.shape[1] // 2 - 1, 0) for r in results]
-    return power(_square(results), points, decay)

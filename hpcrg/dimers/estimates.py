@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from hpcrg.dimers import correlations
 from hpcrg.dimers.exact import ENTROPY, entropy_per_site
-from hpcrg.estimate import Estimate, Reference, combined_error, derive
+from hpcrg.estimate import Estimate, Measured, Reference, combined_error, derive
 from hpcrg.figures import Curve, Figure, FigureData, Table
 from hpcrg.producing import Produced
-from hpcrg.straight import Fit, Measured, parts, power
+from hpcrg.straight import Fit, parts, power
 
 DECAY = 2.0
 FISHER_STEPHENSON = "exact (Fisher and Stephenson 1963)"

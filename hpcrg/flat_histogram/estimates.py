@@ -17,13 +17,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from hpcrg.estimate import Estimate, Reference, combined_error, derive
+from hpcrg.estimate import Estimate, Measured, Reference, combined_error, derive, excess
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
 from hpcrg.flat_histogram import first_order, known
-from hpcrg.flat_histogram.results import Histograms, Value, histograms
+from hpcrg.flat_histogram.results import Histograms, histograms
 from hpcrg.flat_histogram.run import FlatHistogram
 from hpcrg.producing import Produced
-from hpcrg.straight import Fit, excess, linear
+from hpcrg.straight import Fit, linear
 
 FEW_TRIPS = 2.0
 """Fewer round trips than this in a jackknife block leave blocks that depend on each other."""
@@ -88,7 +88,7 @@ def _line_and_inverse(size: float) -> tuple[float, ...]:
 
 
 def _pure(
-    results: Sequence[Produced], points: Sequence[Value], kappa: float, spread: float
+    results: Sequence[Produced], points: Sequence[Measured], kappa: float, spread: float
 ) -> tuple[Fit, dict[str, float]]:  # fmt: skip
     """The limit of y + a exp(-kappa L), `spread` being the error of kappa."""
 
@@ -102,7 +102,7 @@ def _pure(
 
 
 def _fit(
-    results: Sequence[Produced], points: Sequence[Value], term: int, terms: Terms, other: Terms
+    results: Sequence[Produced], points: Sequence[Measured], term: int, terms: Terms, other: Terms
 ) -> tuple[Fit, dict[str, float]]:  # fmt: skip
     sizes = [float(r.size) for r in results]
 
@@ -145,7 +145,7 @@ def _notes(results: Sequence[Produced]) -> list[Note]:
     ]
 
 
-def _table(results: Sequence[Produced], found: Sequence[dict[str, Value]]) -> Table:
+def _table(results: Sequence[Produced], found: Sequence[dict[str, Measured]]) -> Table:
     names = ["beta", "beta_equal_weight", "beta_equal_height", "latent", "barrier"]
     rows = [
         [str(r.size), f"{_trips(r):g}", *(f"{f[n][0]:.7g} +- {combined_error(f[n][1]):.2g}" for n in names)]
@@ -155,7 +155,7 @@ def _table(results: Sequence[Produced], found: Sequence[dict[str, Value]]) -> Ta
 
 
 def _figures(
-    results: Sequence[Produced], data: Sequence[Histograms], found: Sequence[dict[str, Value]],
+    results: Sequence[Produced], data: Sequence[Histograms], found: Sequence[dict[str, Measured]],
     facts: dict[str, Reference],
 ) -> list[Figure]:  # fmt: skip
     curves = []

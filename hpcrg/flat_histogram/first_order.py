@@ -23,7 +23,8 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from hpcrg.errors import InputError, expected
-from hpcrg.flat_histogram.results import Histograms, Spectrum, Value
+from hpcrg.estimate import Measured
+from hpcrg.flat_histogram.results import Histograms, Spectrum
 
 FALL = 0.7
 """A peak is fitted where ln P is within this much of its top."""
@@ -125,11 +126,6 @@ class Phases:
         low, high = self.pure_means(spectrum, beta)
         return high - low
 
-    def peak_gap(self, spectrum: Spectrum, beta: float) -> float:
-        """The distance between the peaks."""
-        low, high = self.peaks(spectrum, beta)
-        return high.energy - low.energy
-
     def barrier(self, spectrum: Spectrum, beta: float) -> float:
         """ln(P_max / P_min) between the peaks, P_max being the mean of both on the logarithmic scale."""
         low, high = self.peaks(spectrum, beta)
@@ -138,13 +134,13 @@ class Phases:
         return (low.ln_p + high.ln_p) / 2 - valley.ln_p
 
 
-def analyse(histograms: Histograms, volume: int, ordered_phases: int, guess: float) -> dict[str, Value]:
+def analyse(histograms: Histograms, volume: int, ordered_phases: int, guess: float) -> dict[str, Measured]:
     """What one size says, with replicas: `beta` (weight ratio q), `beta_equal_weight`, `beta_equal_height`,
     `energy_ordered`, `energy_disordered` and `latent`, the means of the pure phases per site at weight ratio q and
     their difference, which reach their limits as exp(-L / xi); and `barrier`, ln(P_max / P_min) at equal heights."""
     sides, q = phases(histograms.spectrum(), guess), float(ordered_phases)
 
-    def at_ratio(f: Callable[[Spectrum, float], float]) -> Value:
+    def at_ratio(f: Callable[[Spectrum, float], float]) -> Measured:
         return histograms.derive(lambda s: f(s, sides.transition(s, guess, q)) / volume)
 
     return {

@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from hpcrg.estimate import Replicas
+from hpcrg.estimate import Measured
 from hpcrg.producing import Produced
-
-Value = tuple[float, Replicas]
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Histograms:
         seen = counts > 0
         return Spectrum(self.levels[seen], np.log(counts[seen]) - self.ln_w[seen])
 
-    def derive(self, f: Callable[[Spectrum], float]) -> Value:
+    def derive(self, f: Callable[[Spectrum], float]) -> Measured:
         """A number that follows from the spectrum, with its replicas."""
         replicas = np.array([f(self.spectrum(without=b)) for b in range(len(self.counts))])
         return f(self.spectrum()), {self.source: replicas}
@@ -78,7 +76,7 @@ def histograms(produced: Produced, levels: NDArray[np.int64]) -> Histograms:
     return Histograms(levels, produced["ln_w"][0], counts.reshape(-1, counts.shape[-1]), produced.source)
 
 
-def canonical(produced: Produced, levels: NDArray[np.int64], values: NDArray[np.float64], beta: float) -> Value:
+def canonical(produced: Produced, levels: NDArray[np.int64], values: NDArray[np.float64], beta: float) -> Measured:
     """The canonical average of a measured quantity, values[chain, block, row], such as
     `model.order2(produced["order"], N)`, with its replicas."""
     energies, measured = (v.reshape(-1, v.shape[-1]) for v in (produced["energies"], values))

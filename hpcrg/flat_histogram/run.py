@@ -59,7 +59,7 @@ class Walks:
         return self.land.levels.size / self.final
 
     def trial(self) -> tuple[Producer, State]:
-        """The trial of a chain that follows: a step takes about as long there."""
+        """Few steps of a multicanonical chain, which take about as long."""
         return FlatHistogram(self, 1, Plan(1, 1, 1, 0, (self.land.lowest, self.land.highest))).trial()
 
     def identity(self) -> dict[str, Any]:

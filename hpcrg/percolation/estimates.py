@@ -13,12 +13,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from hpcrg.estimate import Estimate, Reference, combined_error, derive
+from hpcrg.estimate import Estimate, Measured, Reference, combined_error, derive, excess
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Table
 from hpcrg.percolation import known, scaling
 from hpcrg.percolation.canonical import canonical
 from hpcrg.producing import Produced
-from hpcrg.straight import Fit, Measured, excess, limit, parts, power
+from hpcrg.straight import Fit, limit, parts, power
 
 EVENT = "axis"
 OMEGA = {2: 1.5, 3: 1.2}

@@ -10,7 +10,6 @@ Rows [1 + chains, n]: row 0 is of all chains, row 1 + c without chain c.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from hpcrg.errors import InputError, expected
+from hpcrg.estimate import Measured
 from hpcrg.percolation.canonical import canonical, derivative
 from hpcrg.percolation.run import Percolation
 from hpcrg.producing import Produced
-from hpcrg.straight import Fit, Measured, limit, power
 
 Array = NDArray[np.float64]
 PLANE_DECAY = 11 / 4
@@ -111,21 +110,6 @@ def crossing(small: Produced, large: Produced, which: str) -> Measured:
     return cross(0, 0), {small.source: left_a, large.source: left_b}
 
 
-def _sizes(results: Sequence[Produced]) -> list[float]:
-    return [float(spec(r).lattice.shape[-1]) for r in results]
-
-
-def critical_point(results: Sequence[Produced], which: str, level: float, decay: float = PLANE_DECAY) -> Fit:
-    """p_c from the roots of R_L(p) = `level` of several sizes, extrapolated as L^-decay."""
-    return limit(_sizes(results), [threshold(r, which, level) for r in results], decay)
-
-
-def inverse_nu(results: Sequence[Produced], which: str, level: float, decay: float | None = None) -> Fit:
-    """1/nu from the slopes of the wrapping probability where it is `level`, with a correction L^-decay if given. There
-    the scaling variable (p - p_c) L^(1/nu) is the same for all sizes, so that p_c need not be known."""
-    return power(_sizes(results), [slope_at(r, which, level) for r in results], decay)
-
-
 def slope_at(result: Produced, which: str, level: float) -> Measured:
     """R'(p) where R(p) = `level`."""
     rows = wrapping_rows(result, which)
@@ -135,10 +119,3 @@ def slope_at(result: Produced, which: str, level: float) -> Measured:
 def largest_at(result: Produced, which: str, level: float) -> Measured:
     """<S>/N where R(p) = `level`."""
     return along(result, moment_rows(result, "largest"), levels(wrapping_rows(result, which), level))
-
-
-def fractal_dimension(results: Sequence[Produced], which: str, level: float, decay: float | None = None) -> Fit:
-    """D_f from the largest cluster where R(p) = `level`: <S>/N ~ L^(D_f - d), with a correction if given."""
-    fit = power(_sizes(results), [largest_at(r, which, level) for r in results], decay)
-    d, (value, replicas) = spec(results[0]).lattice.dimension, fit.measured
-    return replace(fit, measured=(value + d, {source: r + d for source, r in replicas.items()}))

@@ -10,13 +10,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.estimate import Estimate, Reference, combined_error
+from hpcrg.estimate import Estimate, Measured, Reference, combined_error
 from hpcrg.exact_energy import thermal
 from hpcrg.figures import Curve, Figure, FigureData, Note, Table
 from hpcrg.population.resampling import combine, combine_ln_z, ln_z
 from hpcrg.population.run import Population
 from hpcrg.producing import MAIN, Produced, left_out
-from hpcrg.straight import Measured
 
 LEAST_ENTROPY = float(np.log(100.0))
 LARGEST_FAMILY = 1 / 100

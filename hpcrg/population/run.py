@@ -51,7 +51,7 @@ class Schedule:
         return float(self.steps) * self.cooling.sweeps * self.cooling.walkers * self.cooling.system.volume
 
     def trial(self) -> tuple[Producer, State]:
-        """The trial of a population that follows."""
+        """Few steps of a population, which take about as long."""
         return Population(self).trial()
 
     def identity(self) -> dict[str, Any]:

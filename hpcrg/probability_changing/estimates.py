@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import cast
 
 from hpcrg.errors import InputError, expected
-from hpcrg.estimate import Estimate, Reference, combined_error, derive
+from hpcrg.estimate import Estimate, Measured, Reference, combined_error, derive, excess
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Table
 from hpcrg.probability_changing.run import SELF_DUAL, Finder
 from hpcrg.producing import Produced
-from hpcrg.straight import Fit, Measured, excess, limit, linear
+from hpcrg.straight import Fit, limit, linear
 
 
 def finder(produced: Produced) -> Finder:
@@ -24,7 +24,7 @@ def finder(produced: Produced) -> Finder:
 
 
 def evaluate(results: Sequence[Produced], nu: float | None) -> tuple[list[Estimate], FigureData]:
-    """The critical temperature, smallest size first in `results`; `nu` stands for the model's own."""
+    """The critical temperature, smallest size first in `results`; `nu` replaces the model's own."""
     points = [finder(r).answer(r) for r in results]
     asked = finder(results[0])
     exact = asked.system.model.exact(asked.system.lattice)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from hpcrg.comm import Comm
 from hpcrg.errors import InputError, Unsupported, expected
-from hpcrg.intercept import Value
+from hpcrg.estimate import Measured
 from hpcrg.jit import kernel, part
 from hpcrg.lattice import HONEYCOMB, Lattice
 from hpcrg.observables import initial
@@ -189,7 +189,7 @@ class Finder:
         p = 0.5 if exact is None else 1.0 - float(np.exp(-exact.value * self.system.physics.gap_span))
         return step / ((1.0 - p) * self.system.physics.gap_span)
 
-    def answer(self, produced: Produced) -> Value:
+    def answer(self, produced: Produced) -> Measured:
         """beta(L) from the second halves of independent chains, with leave-one-chain-out replicas."""
         mean, replicas = left_out(produced, produced["trace"][:, self.sweeps // 2 :].mean(axis=1))
         return self.beta(mean), {source: np.array([self.beta(p) for p in rest]) for source, rest in replicas.items()}
@@ -204,7 +204,7 @@ def check(system: System, rule: str) -> None:
         raise Unsupported(expected("probability_changing", "a model without disorder", system.model.name))
     random_cluster = physics.mirror is not None and system.integer and physics.moves == physics.states
     if not random_cluster or system.coupling != "none" or system.model.shells != 1:
-        wanted = "a model whose clusters take every state alike, without couplings"
+        wanted = "a model whose clusters take every state with equal chance, without couplings"
         raise Unsupported(expected("probability_changing", wanted, system.model.name))
     if lattice.boundary != "periodic":
         raise Unsupported(

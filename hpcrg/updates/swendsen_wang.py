@@ -176,7 +176,7 @@ def make(system: System) -> Sweep:
 
 
 def has_improved(system: System) -> bool:
-    """Whether every cluster takes every state alike, which improved estimators need; the formulas hold for
+    """Whether every cluster takes every state with equal chance, which improved estimators need; the formulas hold for
     ferromagnetic bonds and full lattices."""
     physics = system.physics
     full = system.model.coupling == "none" and physics.frozen is None

@@ -14,14 +14,16 @@ from scipy.stats import chi2
 
 from hpcrg import producing
 from hpcrg.dimers import Dimers, directed_loop, pocket
-from hpcrg.dimers.correlations import dimer_exponent, energy, monomer_exponent, monomer_monomer, spec
+from hpcrg.dimers.correlations import dimer_far, energy, monomer_monomer, spec
 from hpcrg.dimers.covering import beside, columnar, direction_of, is_covering, parallel_plaquettes, winding
+from hpcrg.dimers.estimates import DECAY
 from hpcrg.dimers.exact import ENTROPY, count_coverings, coverings, entropy_per_site, log_coverings, parallel
 from hpcrg.errors import Unsupported
 from hpcrg.estimate import combined_error
 from hpcrg.lattice import Lattice
 from hpcrg.producing import Series
 from hpcrg.rng import advance, choose, fraction, load, store
+from hpcrg.straight import power
 
 FALSE_ALARM = 1e-9
 SEED = 20261124
@@ -327,6 +329,16 @@ def test_entropy_by_integration():
     assert variance < 0.03**2
     assert abs(total - log_coverings(8, 8)) < 8 * np.sqrt(variance)
     assert abs(total - np.log(4.0) - log_coverings(8, 8)) > 8 * np.sqrt(variance)
+
+
+def dimer_exponent(results):
+    """The power of L in C near L/2."""
+    return power([r.size for r in results], [dimer_far(r) for r in results], DECAY)
+
+
+def monomer_exponent(results):
+    """The power of L in M(L/2 - 1, 0)."""
+    return power([r.size for r in results], [monomer_monomer(r, r.size // 2 - 1, 0) for r in results], DECAY)
 
 
 def changed(produced, **arrays):

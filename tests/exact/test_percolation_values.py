@@ -14,16 +14,16 @@ from hpcrg.lattice import Lattice
 from hpcrg.percolation import Percolation
 from hpcrg.percolation.pinson import wrapping
 from hpcrg.percolation.scaling import (
+    PLANE_DECAY,
     at,
-    critical_point,
     crossing,
-    fractal_dimension,
-    inverse_nu,
+    largest_at,
     moment_rows,
+    slope_at,
     threshold,
 )
 from hpcrg.producing import Series
-from hpcrg.straight import power
+from hpcrg.straight import limit, power
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,9 @@ def sample(kind, lattice, shape, realisations):
     return producing.run(Series("test", shape[-1], spec, SEED, CHAINS))
 
 
+SIDES = (32.0, 64.0, 128.0)
+
+
 def square(kind):
     """Three sizes."""
     return [sample(kind, "hypercubic", (n, n), r) for n, r in ((32, 2500), (64, 1000), (128, 200))]
@@ -58,7 +61,7 @@ def test_square_threshold(kind):
     any axis taken for all, are refused."""
     exact = wrapping()
     for which, level, wrong in (("axis", exact.x, 0.5), ("all", exact.all, exact.any)):
-        fit = critical_point(square(kind), which, level)
+        fit = limit(SIDES, [threshold(r, which, level) for r in square(kind)], PLANE_DECAY)
         assert fit.error < 5e-4 * SQUARE[kind]
         assert abs(fit.value - SQUARE[kind]) < SIGMAS * fit.error
         twin = threshold(square(kind)[0], which, wrong)
@@ -69,13 +72,14 @@ def test_square_threshold(kind):
 def test_square_exponents(kind):
     """nu = 4/3 and D_f = 91/48; the twin at one p below the threshold is refused."""
     results, level = square(kind), wrapping().x
-    nu, fractal = inverse_nu(results, "axis", level), fractal_dimension(results, "axis", level)
-    assert nu.error < 0.02
-    assert fractal.error < 0.005
-    assert abs(nu.value - 3 / 4) < SIGMAS * nu.error
-    assert abs(fractal.value - 91 / 48) < SIGMAS * fractal.error
+    slope = power(SIDES, [slope_at(r, "axis", level) for r in results])
+    mass = power(SIDES, [largest_at(r, "axis", level) for r in results])
+    assert slope.error < 0.02
+    assert mass.error < 0.005
+    assert abs(slope.value - 3 / 4) < SIGMAS * slope.error
+    assert abs(mass.value + 2 - 91 / 48) < SIGMAS * mass.error
     masses = [at(r, moment_rows(r, "largest"), SQUARE[kind] - 0.01) for r in results]
-    beside = power([32, 64, 128], masses)
+    beside = power(SIDES, masses)
     assert abs(beside.value + 2 - 91 / 48) > SIGMAS * beside.error
 
 

@@ -14,13 +14,13 @@ from scipy.stats import t as student
 from hpcrg import producing
 from hpcrg.errors import InputError, Unsupported
 from hpcrg.estimate import combined_error
-from hpcrg.intercept import intercept, weighted_mean
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import diluted_ising, ising, potts
 from hpcrg.probability_changing import HALF, SELF_DUAL, Finder
 from hpcrg.probability_changing.run import displacements, packed, turn
 from hpcrg.producing import Series
+from hpcrg.straight import limit, linear
 from hpcrg.system import System
 
 FALSE_ALARM = 1e-9
@@ -163,10 +163,10 @@ def test_critical_point_from_the_half_rule(model, power):
     sizes = (12, 16, 24, 32)
     values = [answer(System(model, Lattice((L, L))), HALF, 15_000, CHAINS) for L in sizes]
     exact = model.exact(Lattice((4, 4))).beta_c.value
-    value, replicas = intercept([L**-power for L in sizes], values)
+    value, replicas = limit(sizes, values, power).measured
     assert abs(value - exact) < LIMIT * combined_error(replicas)
     assert combined_error(replicas) < 1e-3 * exact
-    mean, replicas = weighted_mean(values)
+    mean, replicas = linear([[1.0] * len(sizes)], values, 0).measured
     assert abs(mean - exact) > LIMIT * combined_error(replicas)
 
 
@@ -175,7 +175,7 @@ def test_refusals():
         Finder(System(ising(), Lattice((4, 4), boundary="helical")))
     with pytest.raises(Unsupported, match="square"):
         Finder(System(ising(), Lattice((4, 4), kind="triangular")), SELF_DUAL)
-    with pytest.raises(Unsupported, match="every state alike"):
+    with pytest.raises(Unsupported, match="with equal chance"):
         Finder(System(ising(field=0.5), Lattice((4, 4))))
     with pytest.raises(Unsupported, match="without disorder"):
         Finder(System(diluted_ising(site=0.5), Lattice((4, 4))))

@@ -168,7 +168,7 @@ SERIES_MISTAKES = {
     "an update of packed spins": ("coldest: 2.0", "coldest: 2.0, update: multispin", "population.cold", "multispin"),
     "another rule": ("sweeps: 100", "sweeps: 100, rule: self_deal", "probability_changing.half.rule", "did you mean 'self_dual'"),
     "no nu": ("type: ising", "type: potts, q: 10", "probability_changing.half", "nu"),
-    "clusters that are not alike": ("type: ising", "type: ising, field: 0.5", "probability_changing.half", "every state alike"),
+    "clusters that are not alike": ("type: ising", "type: ising, field: 0.5", "probability_changing.half", "with equal chance"),
     "two names alike": ("dimers:\n  free", "dimers:\n  site", "dimers.site", "that of percolation.site"),
     "two series alike": ("probability", "  again: {sizes: [4], coldest: 2.0, walkers: 20}\nprobability", "population.again", "as in cold"),
     "no model": ("model: {type: ising}", "", "model", "flat_histogram.flat"),
