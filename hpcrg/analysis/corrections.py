@@ -20,6 +20,7 @@ estimates exceeded 1.72.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,10 @@ class Weights:
     gain: Array
     prior: Array
     freedom: int
+
+    def deviation(self, gain: Array) -> float:
+        """The standard deviation that unknown corrections give to gain . y; 0 where the gain does not see them."""
+        return math.sqrt(max(0.0, float(gain @ self.prior @ gain)))
 
 
 def weights(statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float) -> Weights:

@@ -88,7 +88,7 @@ def critical_beta(banks: Sequence[Curves], names: Sequence[str], omega: float, n
         raise InputError(_outside(banks, names))
     r, slope = _stack(banks, names, table[:, :1], beta[:1])
     pull = w.inverse @ slope[:, 0] / (slope[:, 0] @ w.inverse @ slope[:, 0])
-    return Fit(beta, float(np.sqrt(pull @ w.prior @ pull)), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1)
+    return Fit(beta, w.deviation(pull), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1)
 
 
 def inverse_nu(banks: Sequence[Curves], names: Sequence[str], beta: Array, omega: float) -> Fit:
@@ -115,7 +115,7 @@ def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: 
     design = np.stack([np.ones(len(sizes)), np.array(sizes, np.float64) ** -power], axis=1)
     w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega)
     gain = w.gain[0]
-    return Fit(gain @ y, float(np.sqrt(gain @ w.prior @ gain)), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
+    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
 
 
 def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float) -> Fit:
@@ -126,7 +126,7 @@ def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float
     design = np.hstack([np.kron(np.eye(n), np.ones((len(sizes), 1))), log_size])
     w = weights(block_covariance(own), design, sizes, np.ones(n), omega)
     gain = w.gain[-1]
-    return Fit(gain @ y, float(np.sqrt(gain @ w.prior @ gain)), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
+    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
 
 
 def power_gain(statistical: Array, log_size: Array, omega: float) -> tuple[Array, float]:
@@ -135,7 +135,7 @@ def power_gain(statistical: Array, log_size: Array, omega: float) -> tuple[Array
     design = np.stack([np.ones(len(log_size)), log_size], axis=1)
     w = weights(statistical, design, [int(v) for v in np.round(np.exp(log_size))], np.ones(1), omega)
     gain = w.gain[-1]
-    return gain, float(np.sqrt(gain @ w.prior @ gain))
+    return gain, w.deviation(gain)
 
 
 def pair_crossing(a: Curves, b: Curves, name: str) -> Array | None:

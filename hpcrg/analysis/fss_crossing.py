@@ -99,10 +99,28 @@ class Crossings:
         parts = {"nu": 0.5 * abs(ends[1] - ends[0])}
         return self.at_critical_point("e_c", level, lambda x: x, known, ["energy"], parts)
 
+    def energy_at_known(self, nu: Estimate, known: References) -> list[Estimate]:
+        """The energy per site at the critical point that is known, with the nu that is known and half the change with
+        the nu that was measured as a part: a check of the sampling, not blind. None where the ladders do not reach that
+        point."""
+        grid = self.lines[0].beta
+        if known.t_c is None or known.nu is None or not grid[0] < 1.0 / known.t_c.value < grid[-1]:
+            return []
+        rows, d = np.full(len(self.best.rows), 1.0 / known.t_c.value), self.sums[0].dimension
+        levels = {w: crossing.level(self.lines, "energy", rows, d - 1.0 / known.nu.value, w) for w in OMEGAS}
+        other = crossing.level(self.lines, "energy", rows, d - 1.0 / nu.value, OMEGA)
+        parts = _parts(self.lines, levels, None, lambda x: x)
+        parts["nu"] = 0.5 * abs(other.value - levels[OMEGA].value)
+        if known.t_c.error:
+            power, shift = d - 1.0 / known.nu.value, known.t_c.error / known.t_c.value**2
+            ends = [crossing.level(self.lines, "energy", rows[:1] + s, power, OMEGA).value for s in (-shift, shift)]
+            parts["critical point"] = 0.5 * abs(ends[1] - ends[0])
+        return [self.estimate("e(T_c)", levels[OMEGA], lambda x: x, parts, known.energy, ["energy"])]
+
 
 def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
-    """T_c, nu, beta/nu, gamma/nu and, without free boundaries, the energy at T_c, from crossings. Raises InputError
-    when the curves do not cross."""
+    """T_c, nu, beta/nu, gamma/nu and, without free boundaries, the energy at the T_c that is found and at the one that
+    is known. Raises InputError when the curves do not cross."""
     d, fits = sums[0].dimension, {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
     near = fits[OMEGA].value
     parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, near), lambda beta: 1.0 / beta)
@@ -118,7 +136,9 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
             "gamma/nu", lambda x, w: crossing.exponent(lines, "m2", x, w), lambda x: d + x, known.gamma_nu, ["m2"]
         ),
     ]
-    return estimates if sums[0].boundary == "free" else [*estimates, found.energy(nu, known.energy)]
+    if sums[0].boundary == "free":
+        return estimates
+    return [*estimates, found.energy(nu, known.energy), *found.energy_at_known(nu, known)]
 
 
 def _parts(

@@ -21,6 +21,7 @@ MEANING = {
     "beta/nu": "exponent of the order parameter over nu",
     "gamma/nu": "exponent of the susceptibility over nu",
     "e_c": "energy per site at the critical temperature",
+    "e(T_c)": "energy per site at the critical temperature that is known: a check of the sampling",
     "p_c": "percolation threshold",
     "D_f": "fractal dimension of the largest cluster",
     "latent heat": "latent heat per site, J = 1",

@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ENERGY = 5e-4
-"""The largest error of an energy per site at the critical point."""
+"""The largest error of the energy per site at the critical point that is known."""
+SLOW_ENERGY = {"potts4": 1e-2, "baxter-wu": 1e-2}
+"""Where the energy comes as slowly as L^(-1/2), with logarithms for q = 4."""
 BOUNDS = {
     # campaign: largest relative error of T_c
     "ising-square": 1e-4, "ising-triangular": 1e-4, "ising-honeycomb": 1e-4, "potts3": 2e-4, "potts4": 5e-4,
@@ -34,9 +36,9 @@ def estimates_of(campaign):
 @pytest.mark.parametrize("campaign", BOUNDS)
 def test_known_values(campaign):
     found = {(e["method"], e["quantity"]): e for e in estimates_of(campaign)}
-    t_c, energy = found["fss/crossing", "T_c"], found["fss/crossing", "e_c"]
+    t_c, energy = found["fss/crossing", "T_c"], found["fss/crossing", "e(T_c)"]
     assert t_c["error"] < BOUNDS[campaign] * t_c["value"]
-    assert energy["error"] < ENERGY
+    assert energy["error"] < SLOW_ENERGY.get(campaign, ENERGY)
     pulls = {name: e["pull"] for name, e in found.items() if e["pull"] is not None}
     assert ("fss/crossing", "T_c") in pulls
     assert all(abs(pull) < 3 for pull in pulls.values()), pulls
@@ -55,6 +57,7 @@ SERIES = {
     # campaign: largest relative error of a quantity
     "percolation-square": ("p_c", 5e-4), "dimers": ("entropy per site", 1e-6), "potts10": ("latent heat", 1e-2),
     "potts20": ("latent heat", 1e-2), "find_tc": ("T_c", 1e-3), "find_tc-potts3": ("T_c", 1e-3),
+    "percolation-triangular": ("p_c", 5e-4), "percolation-cubic": ("p_c", 5e-4),
     "annealing": ("ln Z per site at T = 2, L = 12", 1e-3),
 }  # fmt: skip
 

@@ -121,6 +121,7 @@ def scatter(found: list[Estimate]) -> float:
 
 CEILINGS = {
     ("fss/crossing", "T_c"): 0.01, ("fss/crossing", "nu"): 0.06, ("fss/crossing", "gamma/nu"): 0.04,
+    ("fss/crossing", "e_c"): 0.03, ("fss/crossing", "e(T_c)"): 0.01,
     ("fss/collapse", "T_c"): 0.01, ("fss/collapse", "nu"): 0.12,
 }  # fmt: skip
 
@@ -132,7 +133,7 @@ def test_pulls_of_every_exponent(honest: Found, which: tuple[str, str]) -> None:
     assert covered(pulls), pulls
     assert not covered(pulls / 10)  # the twin whose errors are ten times too large
     assert 0.6 < scatter(honest[which]) < 1.5
-    assert np.median([e.error / e.value for e in honest[which]]) < CEILINGS[which]
+    assert np.median([e.error / abs(e.value) for e in honest[which]]) < CEILINGS[which]
 
 
 def test_twins_of_single_measurements_as_blocks_are_rejected(banks: list[list[BankSums]]) -> None:
@@ -164,4 +165,4 @@ def test_twin_without_autocorrelation_is_rejected(banks) -> None:  # type: ignor
 
 def test_blind_and_known_give_the_same_numbers(banks) -> None:  # type: ignore[no-untyped-def]
     blind, known = (fss.analyse(banks[0], r, "fss")[0] for r in (References(), EXACT))
-    assert [e.value for e in blind] == [e.value for e in known]
+    assert [e.value for e in blind] == [e.value for e in known if e.quantity != "e(T_c)"]

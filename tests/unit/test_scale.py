@@ -121,7 +121,7 @@ def test_a_ladder_into_the_paramagnet_keeps_its_crossing_and_its_collapse(bank):
     assert all(len(p.defined(("u4", "xi")).temperatures) >= len(BETAS) for p in points)
     estimates, data = fss.run(paths, "fss", SPEC, compute_here, 1 << 20)
     assert {e.quantity for e in estimates if e.method == "fss/crossing"} == {
-        "T_c", "nu", "beta/nu", "gamma/nu", "e_c",
+        "T_c", "nu", "beta/nu", "gamma/nu", "e_c", "e(T_c)",
     }  # fmt: skip
     assert any(f.name.startswith("fss-collapse") for f in data.figures)
     assert "nan" not in json.dumps(asdict(data), allow_nan=False)
