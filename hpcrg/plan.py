@@ -23,7 +23,7 @@ from hpcrg.ensemble import Ensemble
 from hpcrg.files import write_atomically
 from hpcrg.jit import cache_directory
 from hpcrg.producing import MAIN, Series, State, run_chain
-from hpcrg.sampler import Kernels, start
+from hpcrg.running import Kernels, start
 from hpcrg.segmentbuffer import SEGMENT_BYTES, SEGMENT_MEASUREMENTS
 
 SITES = 4096

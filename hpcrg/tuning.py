@@ -25,7 +25,7 @@ from hpcrg.files import write_atomically
 from hpcrg.ladder import barrier, round_trip_rate, tune
 from hpcrg.progress import Report
 from hpcrg.rng import Purpose, id_words, key_of
-from hpcrg.sampler import Kernels, Running, start_state
+from hpcrg.running import Kernels, Running, start_state
 
 SCHEMA = "hpcrg.ladder/1"
 PILOTS = 2**31

@@ -17,7 +17,7 @@ from peers import EQUILIBRATE, LADDER, T_C, T_XY, Timing, Work, direct
 from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.jit import kernel
-from hpcrg.sampler import Kernels, Running, start
+from hpcrg.running import Kernels, Running, start
 from hpcrg.updates import UPDATES
 
 GLASS: dict[str, Any] = {

@@ -21,7 +21,8 @@ import numpy as np
 
 from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble, UpdateCall
-from hpcrg.sampler import Kernels, Limits, sample_chain, start
+from hpcrg.running import Kernels, start
+from hpcrg.sampler import Limits, sample_chain
 
 ROUNDS = 5
 RESULTS = Path("results/bench")

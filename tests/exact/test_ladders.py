@@ -16,7 +16,7 @@ from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.jit import part
 from hpcrg.ladder import barrier, exchange_pairs, round_trip_rate, trips_of
 from hpcrg.rng import hash64
-from hpcrg.sampler import Kernels, start
+from hpcrg.running import Kernels, start
 from hpcrg.tuning import read_ladder, tune_ladder
 
 pytestmark = pytest.mark.slow

@@ -45,7 +45,8 @@ from hpcrg.layout import plain
 from hpcrg.models import ising
 from hpcrg.rng import Purpose, id_words, key_of, stream
 from hpcrg.rounds import make_look
-from hpcrg.sampler import Kernels, Limits, sample, start, start_state
+from hpcrg.running import Kernels, start, start_state
+from hpcrg.sampler import Limits, sample
 from hpcrg.system import System
 from hpcrg.updates import UPDATES
 from hpcrg.updates.base import compiled
