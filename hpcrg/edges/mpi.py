@@ -16,6 +16,10 @@ KINDS = {
 }  # fmt: skip
 
 
+MOST = 2**31 - 1
+"""The largest count that MPI 3.1 takes."""
+
+
 class Ranks:
     """A group of MPI ranks."""
 
@@ -32,10 +36,16 @@ class Ranks:
         """Shares of `total` rows joined along the first axis, in rank order."""
         local = np.ascontiguousarray(values)
         row = int(np.prod(local.shape[1:], dtype=np.int64))
-        counts = [len(share(total, self.size, rank)) * row for rank in range(self.size)]
+        rows = [len(share(total, self.size, rank)) for rank in range(self.size)]
         out = np.empty((total, *local.shape[1:]), dtype=local.dtype)
         kind = KINDS[local.dtype.str[1:]]
-        self._comm.Allgatherv([local, local.size, kind], [out, counts, kind])
+        if total * row <= MOST:
+            counts = [n * row for n in rows]
+            self._comm.Allgatherv([local, local.size, kind], [out, counts, kind])
+        else:
+            whole = kind.Create_contiguous(row).Commit()
+            self._comm.Allgatherv([local, len(local), whole], [out, rows, whole])
+            whole.Free()
         return out
 
     def gather(self, value: Any) -> list[Any] | None:

@@ -25,18 +25,15 @@ U64 = np.uint64
 LANES = 64
 COLUMNS, PLANES = 32, 10
 COUNTER_WORDS = COLUMNS * (PLANES + COLUMNS.bit_length() - 1)
+TABLE_START = LANES
+"""Where the table of probabilities starts in a block."""
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 """No float of these bits equals itself: a table that is not made yet."""
 
 
-def table_start(dimension: int) -> int:
-    """Where the table of probabilities starts in a block."""
-    return LANES
-
-
 def work_start(dimension: int) -> int:
     """Where the batch of random words starts."""
-    return table_start(dimension) + table_words(dimension)
+    return TABLE_START + table_words(dimension)
 
 
 def shift_start(dimension: int) -> int:

@@ -17,12 +17,12 @@ from hpcrg.jit import part
 from hpcrg.lanes.bernoulli import BATCH, make_fill, tabulate
 from hpcrg.lanes.block import (
     LANES,
+    TABLE_START,
     class_of,
     compile_text,
     make_collect,
     make_geometry,
     surroundings,
-    table_start,
     work_start,
 )  # fmt: skip
 
@@ -31,7 +31,7 @@ U64 = np.uint64
 
 def make_refresh(dimension: int) -> Any:
     """refresh(box, betas): make the table again where it is not for these betas."""
-    start, stop = table_start(dimension), work_start(dimension)
+    start, stop = TABLE_START, work_start(dimension)
 
     @part
     def refresh(box, betas):  # type: ignore[no-untyped-def]
@@ -83,7 +83,7 @@ def make_sweep(dimension: int, coupled: bool) -> Any:
     """sweep(block, betas, rng, neighbours, couplings, info) in d = 2 or 3, with or without couplings +-1; `neighbours`
     and `couplings` are those of hpcrg.lanes.block."""
     refresh, fill, segment = make_refresh(dimension), make_fill(dimension), make_segment(dimension, coupled)
-    geometry, table, work = make_geometry(dimension), U64(table_start(dimension)), U64(work_start(dimension))
+    geometry, table, work = make_geometry(dimension), U64(TABLE_START), U64(work_start(dimension))
 
     @part
     def sweep(block, betas, rng, neighbours, couplings, info):  # type: ignore[no-untyped-def]

@@ -149,6 +149,24 @@ def test_equal_after_ten_kills_at_random_moments_with_changing_ranks(alone, tmp_
     assert_same(datasets(tmp_path / "bank.h5"), datasets(once / "bank.h5"))
 
 
+MANY = """
+import numpy as np
+from hpcrg.comm import share
+from hpcrg.edges import mpi
+ranks = mpi.world(3)
+rows = np.arange(7 * 5, dtype=np.float64).reshape(7, 5)
+mine = share(7, 3, ranks.rank)
+for most in (mpi.MOST, 10):
+    mpi.MOST = most
+    assert np.array_equal(ranks.allgather(rows[mine.start : mine.stop], 7), rows)
+"""
+
+
+def test_rows_are_gathered_where_their_elements_are_too_many_to_count():
+    run = [mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", "-c", MANY]
+    subprocess.run(run, check=True, env=environment(), timeout=120)
+
+
 def test_a_world_of_the_wrong_size_is_refused(alone, tmp_path):
     campaign, _ = alone
     wrong = command(campaign, tmp_path, 2)
