@@ -10,7 +10,9 @@ and generalised least squares with V gives the estimate. Its gain g (estimate = 
 the statistical part is measured by the jackknife, and the part of the prior, g^T (V - statistical) g, is
 quoted apart as the systematic part 'size'. With few or small sizes it dominates, with large sizes it dies
 out. AMPLITUDE, REFERENCE and the range of omega are the same for all models: a correction of 12 % (one
-standard deviation) at L = 4, dying as L^-0.7 to L^-2, half the spread over which is the part 'ansatz'.
+standard deviation) at L = 4, dying as L^-0.7 to L^-2, half the spread over which is the part 'ansatz'. Where the
+data say that this is too little, by a chi^2 more than one standard deviation above its mean, the amplitude is raised
+until they do not, at most to LARGEST.
 
 They were calibrated on the 2D Ising model, whose corrections at L = 4 are 1 % (U4), 5 % (xi/L), 8 % and 12 % (their
 slopes) with omega_eff = 1.5 to 1.75, so agreement with 2D Ising is no test of them. The check out of sample is the
@@ -29,10 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-AMPLITUDE = 0.12
+AMPLITUDE, LARGEST = 0.12, 2.0
 REFERENCE = 4.0
 OMEGA = 1.0
 OMEGAS = (0.7, 1.0, 2.0)
+BISECTIONS = 12
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,35 @@ class Weights:
         return math.sqrt(max(0.0, float(gain @ self.prior @ gain)))
 
 
-def weights(statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float) -> Weights:
+def weights(
+    statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float, data: Array,
+    slope: Array | None = None,
+) -> Weights:  # fmt: skip
     """The weights for data ordered [observable, size]; `statistical` is their covariance, `scales`
-    [observable] the natural magnitude of each observable's correction."""
+    [observable] the natural magnitude of each observable's correction. `data` say how large corrections must be;
+    `slope` is how they change with a parameter that is still to be fitted."""
+    judged = design if slope is None else np.column_stack([design, slope])
+
+    def unlikely(amplitude: float) -> bool:
+        w = _weights(statistical, judged, sizes, amplitude * scales, omega)
+        return w.freedom > 0 and float(data @ w.inverse @ data) > w.freedom + math.sqrt(2.0 * w.freedom)
+
+    low, high = AMPLITUDE, LARGEST
+    if not unlikely(low):
+        return _weights(statistical, design, sizes, low * scales, omega)
+    for _ in range(BISECTIONS):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if unlikely(middle) else (low, middle)
+    return _weights(statistical, design, sizes, high * scales, omega)
+
+
+def _weights(statistical: Array, design: Array, sizes: Sequence[int], scales: NDArray[Any], omega: float) -> Weights:
     f = (np.asarray(sizes, dtype=np.float64) / REFERENCE) ** -omega
     n, m = len(scales), len(sizes)
     prior = np.zeros((n * m, n * m))
     for i, scale in enumerate(scales):
         part = slice(i * m, (i + 1) * m)
-        prior[part, part] = (AMPLITUDE * scale) ** 2 * np.outer(f, f)
+        prior[part, part] = scale**2 * np.outer(f, f)
     total = np.linalg.inv(statistical + prior)
     normal = np.linalg.inv(design.T @ total @ design)
     gain = normal @ design.T @ total

@@ -113,7 +113,7 @@ def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: 
     own = [hermite(b, name, own_rows(b), _constant(beta, b))[0][None] for b in banks]
     sizes = [b.size for b in banks]
     design = np.stack([np.ones(len(sizes)), np.array(sizes, np.float64) ** -power], axis=1)
-    w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega)
+    w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega, y[:, 0])
     gain = w.gain[0]
     return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
 
@@ -124,16 +124,16 @@ def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float
     n = len(own[0])
     log_size = np.tile(np.log(sizes), n)[:, None]
     design = np.hstack([np.kron(np.eye(n), np.ones((len(sizes), 1))), log_size])
-    w = weights(block_covariance(own), design, sizes, np.ones(n), omega)
+    w = weights(block_covariance(own), design, sizes, np.ones(n), omega, y[:, 0])
     gain = w.gain[-1]
     return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
 
 
-def power_gain(statistical: Array, log_size: Array, omega: float) -> tuple[Array, float]:
-    """The gain [size] of the slope of one observable's logarithm against ln L, and the standard deviation
+def power_gain(statistical: Array, log_size: Array, omega: float, logs: Array) -> tuple[Array, float]:
+    """The gain [size] of the slope of one observable's logarithm `logs` [size] against ln L, and the standard deviation
     that unknown corrections give it."""
     design = np.stack([np.ones(len(log_size)), log_size], axis=1)
-    w = weights(statistical, design, [int(v) for v in np.round(np.exp(log_size))], np.ones(1), omega)
+    w = weights(statistical, design, [int(v) for v in np.round(np.exp(log_size))], np.ones(1), omega, logs)
     gain = w.gain[-1]
     return gain, w.deviation(gain)
 
@@ -211,7 +211,8 @@ def _level_weights(banks: Sequence[Curves], names: Sequence[str], beta: float, o
     at = [np.array([hermite(b, n, own_rows(b), _constant(where, b))[0] for n in names]) for b in banks]
     design: Array = np.kron(np.eye(len(names)), np.ones((len(banks), 1))).astype(np.float64)
     scales = np.array([abs(float(row.mean())) for row in at[-1]])
-    return weights(block_covariance(at), design, [b.size for b in banks], scales, omega)
+    data, slope = (rows[:, 0] for rows in _stack(banks, names, np.zeros((len(banks), 1), np.int64), where))
+    return weights(block_covariance(at), design, [b.size for b in banks], scales, omega, data, slope)
 
 
 def own_rows(bank: Curves) -> NDArray[np.int64]:

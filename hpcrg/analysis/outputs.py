@@ -198,7 +198,7 @@ def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[M
     seeds = np.array([h.seeds for h in halves], dtype=np.float64)
     variance = own**2 + spread**2 / seeds
     log_size = np.log([s.size for s in sizes])
-    fits = {w: crossing.power_gain(np.diag(variance), log_size, w) for w in OMEGAS}
+    fits = {w: crossing.power_gain(np.diag(variance), log_size, w, rows[:, 0]) for w in OMEGAS}
     gain, prior = fits[OMEGA]
     fitted = gain @ rows
     y = float(fitted[0])

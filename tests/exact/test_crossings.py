@@ -129,8 +129,31 @@ def test_unknown_corrections_cover_the_bias_of_tiny_lattices() -> None:
 
 def test_twin_without_corrections_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corrections, "AMPLITUDE", 1e-3)
+    monkeypatch.setattr(corrections, "LARGEST", 1e-3)
     t, nu = joint(1e-3)
     assert max(abs(t), abs(nu)) > 5
+
+
+def power_of(correction: float, largest: float, monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
+    """The power 1 found from slopes L (1 + c (L/4)^-1.5) with errors of 2 %, and its error without the statistical
+    part."""
+    monkeypatch.setattr(corrections, "LARGEST", largest)
+    sizes, rng = [8, 12, 16, 24, 32], np.random.default_rng(1)
+    exact = np.log([n * (1.0 + correction * (n / 4.0) ** -1.5) for n in sizes])
+    own = [y + 2e-2 / 4.0 * rng.normal(size=(1, 16)) for y in exact]
+    fits = {w: crossing.power_law(sizes, exact[:, None], own, w) for w in OMEGAS}
+    values = [fit.value for fit in fits.values()]
+    return fits[OMEGA].value, float(np.hypot(fits[OMEGA].prior, 0.5 * (max(values) - min(values))))
+
+
+def test_large_corrections_raise_their_amplitude(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A correction eight times the usual is covered; the twin that keeps the usual amplitude claims too much. A usual
+    one changes nothing."""
+    value, error = power_of(1.0, 2.0, monkeypatch)
+    twin, small = power_of(1.0, corrections.AMPLITUDE, monkeypatch)
+    assert abs(value - 1.0) < 2 * error
+    assert abs(twin - 1.0) > 3 * small
+    assert power_of(0.1, 2.0, monkeypatch) == power_of(0.1, corrections.AMPLITUDE, monkeypatch)
 
 
 def test_curves_that_do_not_cross_in_the_range_are_refused() -> None:
