@@ -14,6 +14,7 @@ advance together, word c of generator i at [c * WIDTH + i], and one more for the
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,7 @@ def _source(count: int) -> str:
     return text
 
 
+@cache
 def make_fill(count: int) -> Any:
     """fill(rng, box, table, work): new words into `box` from `work` on, for the table at `table` of `box`: word t of
     place j of the batch at [t * BATCH + j]."""
@@ -135,6 +137,7 @@ def make_fill(count: int) -> Any:
     return fill
 
 
+@cache
 def make_resolve(count: int) -> Any:
     """resolve(rng, box, table, work, i): the open lanes of group i."""
     group, open_words, marks = U64(GROUP), U64(count * BATCH), U64((count + 1) * BATCH)

@@ -12,6 +12,7 @@ of which only the words of sites are state.
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -115,6 +116,7 @@ def shift(box, source, first, count, stride, extent, parity, target):  # type: i
             box[target + place - first] = box[around + place]
 
 
+@cache
 def make_geometry(dimension: int) -> Any:
     """geometry(shape) -> the halved extents (x, y, z), and where the words of sites start."""
     header, d = U64(header_words(dimension)), dimension
@@ -137,6 +139,7 @@ def class_of(step, dimension):  # type: ignore[no-untyped-def]
     return kind | ((parity ^ U64(step >= low)) << (dimension - U64(1)))
 
 
+@cache
 def make_collect(dimension: int) -> Any:
     """collect(box, extents, start, kind, first, count) -> (own, near0, near1, near2): where places first ..
     first + count - 1 of a class and their neighbours at the same place stand; the others are copied to the shifted

@@ -10,6 +10,7 @@ All addresses are known when the text is made: LLVM then makes vector code witho
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hpcrg.jit import part
@@ -97,6 +98,7 @@ def _read_text(dimension: int) -> str:
     return text + "        counts[lane] = total\n"
 
 
+@cache
 def make_flush(dimension: int) -> Any:
     """flush(box, counts): add the counters to counts[lane] and clear them."""
     start, stop = counter_start(dimension), counter_start(dimension) + (PLANES + GROWTH) * COLUMNS
@@ -113,6 +115,7 @@ def make_flush(dimension: int) -> Any:
     return flush
 
 
+@cache
 def make_settle(dimension: int, digits: int) -> Any:
     """settle(box, counts, held, lists) -> lists: take in a list of `held` numbers of `digits` bits; `lists` counts
     those since the last flush. Ends with a flush when `held` is not BATCH, which says that the list is the last."""
@@ -134,6 +137,7 @@ def make_settle(dimension: int, digits: int) -> Any:
     return settle
 
 
+@cache
 def make_list_bonds(dimension: int, coupled: bool) -> Any:
     """list_bonds(box, couplings, own_start, near0, near1, near2, bond, held, count): list the unsatisfied bonds of
     `count` places as numbers `held`, held + 1, ..."""

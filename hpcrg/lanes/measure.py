@@ -6,6 +6,7 @@ A bond is counted at its site of odd parity: E = 2 (unsatisfied bonds) - d N, as
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from hpcrg.observables import wave_power
 U64 = np.uint64
 
 
+@cache
 def make_unsatisfied(dimension: int, coupled: bool) -> Any:
     """unsatisfied(box, neighbours, couplings, counts): the number of unsatisfied bonds of every lane, uint64[64]."""
     collect, geometry, settle = make_collect(dimension), make_geometry(dimension), make_settle(dimension, 3)
@@ -45,6 +47,7 @@ def make_unsatisfied(dimension: int, coupled: bool) -> Any:
     return unsatisfied
 
 
+@cache
 def make_energies(dimension: int, coupled: bool) -> Any:
     """energies(block, neighbours, couplings, energy[walker]): the total energy of every walker."""
     unsatisfied, geometry = make_unsatisfied(dimension, coupled), make_geometry(dimension)
@@ -61,6 +64,7 @@ def make_energies(dimension: int, coupled: bool) -> Any:
     return energies
 
 
+@cache
 def make_tally(dimension: int) -> Any:
     """(held, lists) = tally(box, counts, first, last, held, lists): list the words first .. last - 1 of a box for
     `settle`, which is called whenever a batch is full."""
@@ -79,6 +83,7 @@ def make_tally(dimension: int) -> Any:
     return tally
 
 
+@cache
 def make_ones(dimension: int) -> Any:
     """ones(box, neighbours, counts): the number of bits 1 of every lane, uint64[64]."""
     geometry, settle, tally = make_geometry(dimension), make_settle(dimension, 1), make_tally(dimension)
@@ -93,6 +98,7 @@ def make_ones(dimension: int) -> Any:
     return ones
 
 
+@cache
 def make_planes(dimension: int) -> Any:
     """planes(block, neighbours, sums[walker, axis, x]): the spins summed over every plane of every axis, axis 0 being
     the slowest."""
@@ -127,6 +133,7 @@ def make_planes(dimension: int) -> Any:
     return planes
 
 
+@cache
 def make_measure(dimension: int, coupled: bool) -> Any:
     """measure(block, neighbours, couplings, shape, scale, energy[walker], order[walker, 1], structure[walker]): see
     hpcrg.observables."""
@@ -148,6 +155,7 @@ def make_measure(dimension: int, coupled: bool) -> Any:
     return measure
 
 
+@cache
 def make_overlaps(dimension: int) -> Any:
     """overlaps(block, neighbours, out[slot, 2]): the sums over sites of s_a s_b and over bonds <ij> of s_ai s_bi s_aj
     s_bj, with copy a of a slot in lane `slot` and copy b in lane slots + slot."""
@@ -171,6 +179,7 @@ def make_overlaps(dimension: int) -> Any:
     return overlaps
 
 
+@cache
 def make_exchange(dimension: int) -> Any:
     """exchange(block, pairs): swap lanes l and l + 1 wherever bit l of the word `pairs` is set; no two pairs may
     meet."""
