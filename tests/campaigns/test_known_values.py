@@ -14,12 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENERGY = 5e-4
 """The largest error of the energy per site at the critical point that is known."""
-SLOW_ENERGY = {"potts4": 1e-2, "baxter-wu": 3e-2, "blume-capel-tricritical": 5e-2}
-"""Where the energy comes as slowly as L^(-1/2), with logarithms for q = 4; where T_c is not known well."""
 BOUNDS = {
     # campaign: largest relative error of T_c
     "ising-square": 1e-4, "ising-triangular": 1e-4, "ising-honeycomb": 1e-4, "potts3": 2e-4, "potts4": 5e-4,
-    "blume-capel-tricritical": 1e-3, "baxter-wu": 5e-4, "ising-cubic": 5e-4, "xy-cubic": 5e-4, "heisenberg-cubic": 5e-4,
+    "blume-capel-tricritical": 5e-4, "baxter-wu": 5e-4, "ising-cubic": 5e-4, "xy-cubic": 5e-4, "heisenberg-cubic": 5e-4,
 }  # fmt: skip
 
 
@@ -32,22 +30,35 @@ def estimates_of(campaign):
     return json.loads((ROOT / "results" / campaign / "estimates.json").read_text())
 
 
-UNSOLVED = pytest.mark.xfail(
-    strict=True, reason="T_c is 3.2 errors low: two corrections to scaling (docs/campaigns.md)"
-)
-NAMES = [pytest.param(name, marks=UNSOLVED) if name == "baxter-wu" else name for name in BOUNDS]
+def but_for(reasons):
+    """All campaigns, those in `reasons` expected to fail."""
+    return [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=reasons.get(n))) if n in reasons else n
+            for n in BOUNDS]  # fmt: skip
+
+
+LOW = {"baxter-wu": "T_c is 3.2 errors low: its corrections are not one power of L (docs/campaigns.md)"}
+WIDE = {
+    "potts4": "the energy has an error of 0.006: L^(-1/2) with logarithms",
+    "baxter-wu": "the energy has an error of 0.02: L^(-1/2)",
+    "blume-capel-tricritical": "errors of 6.5e-4 T_c and 0.04 in energy: the point is known to 1.6e-3 only",
+}
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("campaign", NAMES)
+@pytest.mark.parametrize("campaign", but_for(LOW))
 def test_known_values(campaign):
+    pulls = {(e["method"], e["quantity"]): e["pull"] for e in estimates_of(campaign) if e["pull"] is not None}
+    assert ("fss/crossing", "T_c") in pulls
+    assert all(abs(pull) < 3 for pull in pulls.values()), pulls
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("campaign", but_for(WIDE))
+def test_errors_of_critical_points_and_energies(campaign):
     found = {(e["method"], e["quantity"]): e for e in estimates_of(campaign)}
     t_c, energy = found["fss/crossing", "T_c"], found["fss/crossing", "e(T_c)"]
     assert t_c["error"] < BOUNDS[campaign] * t_c["value"]
-    assert energy["error"] < SLOW_ENERGY.get(campaign, ENERGY)
-    pulls = {name: e["pull"] for name, e in found.items() if e["pull"] is not None}
-    assert ("fss/crossing", "T_c") in pulls
-    assert all(abs(pull) < 3 for pull in pulls.values()), pulls
+    assert energy["error"] < ENERGY
 
 
 @pytest.mark.campaign
@@ -63,7 +74,7 @@ SERIES = {
     # campaign: largest relative error of a quantity
     "percolation-square": ("p_c", 5e-4), "dimers": ("entropy per site", 1e-6), "potts10": ("latent heat", 1e-2),
     "potts20": ("latent heat", 1e-2), "find_tc": ("T_c", 1e-3), "find_tc-potts3": ("T_c", 1e-3),
-    "percolation-triangular": ("p_c", 1e-3), "percolation-cubic": ("p_c", 1e-3),
+    "percolation-triangular": ("p_c", 5e-4), "percolation-cubic": ("p_c", 1e-3),
     "annealing": ("ln Z per site at T = 2, L = 12", 1e-3),
 }  # fmt: skip
 
@@ -76,5 +87,6 @@ def test_known_values_of_series(campaign):
     found = [e for e in estimates_of(campaign) if e["reference"]]
     assert all(abs(e["pull"]) < 3 for e in found), {(e["method"], e["quantity"]): e["pull"] for e in found}
     named = [e for e in found if e["quantity"] == quantity]
+    named = [e for e in named if e["method"] == "percolation/level"] or named  # the best where there are two
     assert named
     assert all(e["error"] < bound * abs(e["value"]) for e in named)
