@@ -56,7 +56,7 @@ def kernels(dimension, coupled):
 def drawing(dimension):
     """draw(betas, rng, box, out[batch, class, place]): the decisions that a sweep makes."""
     fill, refresh = make_fill(dimension), make_refresh(dimension)
-    table, work = block.table_start(dimension), block.work_start(dimension)
+    table, work = block.TABLE_START, block.work_start(dimension)
 
     @kernel("void(float64[::1], uint64[::1], uint64[::1], uint64[:,:,::1])")
     def draw(betas, rng, box, out):
