@@ -1,0 +1,137 @@
+"""The verbs that make estimates, train networks and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Workers, app
+from hpcrg.errors import InputError, expected
+
+
+@app.command()
+def evaluate(
+    campaign: CampaignFile,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `produce` wrote, one file a size.")],
+    name: Annotated[str, typer.Option("--series", help="The name of the series in the campaign, without a size.")],
+    output: Output,
+) -> None:
+    """Estimates from produced series of all sizes."""
+    from hpcrg import evaluation
+    from hpcrg.campaign import load
+
+    _write(output, evaluation.run(load(campaign), name, files))
+
+
+@app.command()
+def flow(
+    campaign: CampaignFile,
+    banks: Banks,
+    name: Annotated[str, typer.Option("--flow", help="The name under `flow` in the campaign.")],
+    output: Output,
+    workers: Workers = None,
+    threads: Threads = False,
+    scheduler: Scheduler = None,
+    chunk: Chunk = 16,
+) -> None:
+    """Monte Carlo renormalisation of banks by block spins: y_t and y_h by level."""
+    from hpcrg.analysis import mcrg
+    from hpcrg.campaign import load
+
+    loaded = load(campaign)
+    spec = _named(loaded.flow, "flow", name)
+    with _dask(loaded, workers, threads, scheduler) as compute:
+        _write(output, mcrg.run(banks, name, spec, compute, chunk << 20))
+
+
+@app.command()
+def scale(
+    campaign: CampaignFile,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Banks, or one series file with --train.")],
+    output: Output,
+    name: Annotated[str | None, typer.Option("--scale", help="The name under `scale` in the campaign.")] = None,
+    train_name: Annotated[str | None, typer.Option("--train", help="Scale the outputs of this network.")] = None,
+    workers: Workers = None,
+    threads: Threads = False,
+    scheduler: Scheduler = None,
+    chunk: Chunk = 16,
+) -> None:
+    """Finite-size scaling of banks, or of a network's outputs: T_c and nu."""
+    from hpcrg.analysis import fss, outputs
+    from hpcrg.campaign import load
+
+    loaded = load(campaign)
+    if (name is None) == (train_name is None):
+        raise InputError("scale: expected one of --scale and --train, found both or neither")
+    if train_name is not None:
+        if len(files) != 1:
+            raise InputError(expected("scale --train", "one file of series", " ".join(map(str, files))))
+        if workers or threads or scheduler:
+            raise InputError("scale --train: expected none of --workers, --threads and --scheduler, found some")
+        train_spec = _named(loaded.train, "train", train_name)
+        _write(output, outputs.run(files[0], train_name, train_spec))
+    else:
+        spec = _named(loaded.scale, "scale", str(name))
+        with _dask(loaded, workers, threads, scheduler) as compute:
+            _write(output, fss.run(files, str(name), spec, compute, chunk << 20))
+
+
+@app.command()
+def train(
+    campaign: CampaignFile,
+    banks: Banks,
+    name: Annotated[str, typer.Option("--train", help="The name under `train` in the campaign.")],
+    output: Output,
+    state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
+    processes: Annotated[int | None, typer.Option(min=1, help="Start this many under torchrun here.")] = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint.
+
+    With --processes it starts torchrun on this machine; without, it is one process of a torchrun that you start."""
+    from hpcrg.campaign import load
+    from hpcrg.edges import torchrun
+
+    loaded = load(campaign)
+    spec = _named(loaded.train, "train", name)
+    if processes is None:
+        torchrun.run_training(banks, name, spec, loaded.seed, output, state, time_limit)
+        return
+    again = ["train", str(campaign), *map(str, banks), "--train", name, "--output", str(output), "--state", str(state)]
+    again += ["--time-limit", str(time_limit)] if time_limit is not None else []
+    raise typer.Exit(torchrun.launch(again, processes))
+
+
+@app.command()
+def report(
+    campaign: CampaignFile,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Estimates and figure files.")],
+    output: Output,
+    estimates: Annotated[Path, typer.Option(help="The merged estimates to write.")],
+) -> None:
+    """One HTML page that sets all estimates side by side."""
+    from hpcrg.report.page import write
+
+    write(campaign, files, estimates, output)
+
+
+def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
+    if name not in specs:
+        raise InputError(expected(f"--{verb}", f"one of {', '.join(specs) or 'nothing, there is none'}", name, specs))
+    return specs[name]
+
+
+def _dask(campaign: Any, workers: int | None, threads: bool, scheduler: str | None) -> Any:
+    from hpcrg.edges.dask import computing
+
+    return computing(workers or campaign.resources.workers, not threads, scheduler)
+
+
+def _write(output: Path, result: Any) -> None:
+    from hpcrg import estimate, figures
+
+    estimates, data = result
+    figures.save(output.with_suffix(".figures.json"), data)
+    estimate.save(output, estimates)
