@@ -1,7 +1,7 @@
 """Straight lines through numbers that carry jackknife replicas: power laws from logarithms, limits from powers of 1/L.
 
-The weights are those of the whole data in every
-replica, so that the fit is linear in the numbers and its jackknife error is exact.
+The weights are those of the whole data in every replica, so that the fit is linear in the numbers and its jackknife
+error is exact.
 """
 
 from __future__ import annotations

@@ -32,13 +32,14 @@ ITERATIONS = 12
 
 @dataclass(frozen=True)
 class Fit:
-    """`rows` of the fitted number; `prior` its standard deviation from unknown corrections; `chi2` over
-    `freedom`."""
+    """`rows` of the fitted number; `prior` its standard deviation from unknown corrections of an `amplitude`; `chi2`
+    over `freedom`."""
 
     rows: Array
     prior: float
     chi2: float
     freedom: int
+    amplitude: float
 
     @property
     def value(self) -> float:
@@ -88,7 +89,7 @@ def critical_beta(banks: Sequence[Curves], names: Sequence[str], omega: float, n
         raise InputError(_outside(banks, names))
     r, slope = _stack(banks, names, table[:, :1], beta[:1])
     pull = w.inverse @ slope[:, 0] / (slope[:, 0] @ w.inverse @ slope[:, 0])
-    return Fit(beta, w.deviation(pull), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1)
+    return Fit(beta, w.deviation(pull), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1, w.amplitude)
 
 
 def inverse_nu(banks: Sequence[Curves], names: Sequence[str], beta: Array, omega: float) -> Fit:
@@ -115,7 +116,7 @@ def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: 
     design = np.stack([np.ones(len(sizes)), np.array(sizes, np.float64) ** -power], axis=1)
     w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega, y[:, 0])
     gain = w.gain[0]
-    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
+    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom, w.amplitude)
 
 
 def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float) -> Fit:
@@ -126,7 +127,7 @@ def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float
     design = np.hstack([np.kron(np.eye(n), np.ones((len(sizes), 1))), log_size])
     w = weights(block_covariance(own), design, sizes, np.ones(n), omega, y[:, 0])
     gain = w.gain[-1]
-    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom)
+    return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom, w.amplitude)
 
 
 def power_gain(statistical: Array, log_size: Array, omega: float, logs: Array) -> tuple[Array, float]:

@@ -12,8 +12,9 @@ The statistical error is the jackknife over blocks of chains. Systematic parts, 
 * window: for the collapse, the excess of the change when the range of temperatures is halved
 
 An excess is sqrt(max(0, difference^2 - 4 variance of it)): nothing while two results agree within 2 sigma. No
-exponent, critical point or universal value of the model at hand enters; the prior on corrections was set with the
-2D Ising model in view (corrections.py).
+exponent, critical point or universal value of the model at hand enters, but in the energy at the known critical
+point, e(T_c), which is a check of the sampling; the prior on corrections was set with the 2D Ising model in view
+(corrections.py).
 """
 
 from __future__ import annotations

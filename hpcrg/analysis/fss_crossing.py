@@ -54,7 +54,8 @@ class Crossings:
     ) -> Estimate:  # fmt: skip
         """f of a fitted number."""
         rows = f(fit.rows)
-        settings = {"observables": list(using), "omega": list(OMEGAS), "chi2": fit.chi2, "freedom": fit.freedom}
+        settings = {"observables": list(using), "omega": list(OMEGAS), "amplitude": fit.amplitude, "chi2": fit.chi2,
+                    "freedom": fit.freedom}  # fmt: skip
         return Estimate(
             quantity, "fss/crossing", self.sums[0].model_name, tuple(s.size for s in self.sums), float(rows[0]),
             crossing.replicas(self.lines, rows), parts, tuple(s.id for s in self.sums), known, settings,
@@ -101,20 +102,23 @@ class Crossings:
 
     def energy_at_known(self, nu: Estimate, known: References) -> list[Estimate]:
         """The energy per site at the critical point that is known, with the nu that is known and half the change with
-        the nu that was measured as a part: a check of the sampling, not blind. None where the ladders do not reach that
-        point."""
+        the nu that was measured as a part: a check of the sampling, not blind. Nothing where no such point is known, or
+        the ladders do not reach it."""
         grid = self.lines[0].beta
         if known.t_c is None or known.nu is None or not grid[0] < 1.0 / known.t_c.value < grid[-1]:
             return []
-        rows, d = np.full(len(self.best.rows), 1.0 / known.t_c.value), self.sums[0].dimension
-        levels = {w: crossing.level(self.lines, "energy", rows, d - 1.0 / known.nu.value, w) for w in OMEGAS}
-        other = crossing.level(self.lines, "energy", rows, d - 1.0 / nu.value, OMEGA)
-        parts = _parts(self.lines, levels, None, lambda x: x)
-        parts["nu"] = 0.5 * abs(other.value - levels[OMEGA].value)
-        if known.t_c.error:
-            power, shift = d - 1.0 / known.nu.value, known.t_c.error / known.t_c.value**2
-            ends = [crossing.level(self.lines, "energy", rows[:1] + s, power, OMEGA).value for s in (-shift, shift)]
-            parts["critical point"] = 0.5 * abs(ends[1] - ends[0])
+        rows, shift = np.full(len(self.best.rows), 1.0 / known.t_c.value), known.t_c.error / known.t_c.value**2
+        power, other = (self.sums[0].dimension - 1.0 / value for value in (known.nu.value, nu.value))
+
+        def level(beta: Array, omega: float = OMEGA, power: float = power) -> Fit:
+            return crossing.level(self.lines, "energy", beta, power, omega)
+
+        levels = {w: level(rows, w) for w in OMEGAS}
+        parts = {
+            **_parts(self.lines, levels, None, lambda x: x),
+            "nu": 0.5 * abs(level(rows[:1], power=other).value - levels[OMEGA].value),
+            "critical point": 0.5 * abs(level(rows[:1] + shift).value - level(rows[:1] - shift).value),
+        }
         return [self.estimate("e(T_c)", levels[OMEGA], lambda x: x, parts, known.energy, ["energy"])]
 
 

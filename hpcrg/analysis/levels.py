@@ -133,8 +133,7 @@ def reduce_bank(path: Path, blocks: int, chunk: int, compute: Compute) -> BankSu
             bank.model.cumulant_components,
             bank.betas,
         )
-        tail = level_unit(bank), bank.lattice.basis, bank.lattice.boundary
-    unit = tail[0]
+        unit, basis, boundary = level_unit(bank), bank.lattice.basis, bank.lattice.boundary
     bin_length = -(-n // BINS)
     step = Gather(tuple(ranges), bin_length, unit)
     nothing = ChainSums([Levels() for _ in ranges], np.zeros((n // bin_length, len(SERIES))))
@@ -142,7 +141,7 @@ def reduce_bank(path: Path, blocks: int, chunk: int, compute: Compute) -> BankSu
     by_slot = [[found[c * slots + s] for c in range(chains)] for s in range(slots)]
     series = np.array([[c.bins / bin_length for c in row] for row in by_slot])
     levels = [[block for c in row for block in c.blocks] for row in by_slot]
-    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series, *tail)
+    return BankSums(*head, n, ranges[0][1] - ranges[0][0], bin_length, levels, series, unit, basis, boundary)
 
 
 def level_unit(bank: Bank) -> float:

@@ -2,7 +2,7 @@
 and scheduler, estimates and figures in their places, and banks that do not belong together refused."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from hpcrg.analysis.points import measure_points
 from hpcrg.bank import SeriesBlock, write_bank, write_series
 from hpcrg.campaign import ScaleSpec, TrainSpec
 from hpcrg.errors import InputError, NotEquilibrated
+from hpcrg.lattice import Lattice
+from hpcrg.models import ising
 
 BETAS = (0.55, 0.50, 0.45, 0.40)
 SPEC = ScaleSpec(ensemble="small", blocks=4)
@@ -125,6 +127,15 @@ def test_a_ladder_into_the_paramagnet_keeps_its_crossing_and_its_collapse(bank):
     }  # fmt: skip
     assert any(f.name.startswith("fss-collapse") for f in data.figures)
     assert "nan" not in json.dumps(asdict(data), allow_nan=False)
+
+
+def test_with_free_boundaries_there_is_no_energy_at_the_critical_point(bank):
+    """Its correction would be that of the surface, 1/L."""
+    sums = [reduce_bank(bank(size, betas=(*BETAS, *PARAMAGNET)), 4, 10_000, compute_here) for size in (3, 4)]
+    known = fss.known_of(ising().exact(Lattice((4, 4))), 2)
+    for boundary, energies in (("periodic", {"e_c", "e(T_c)"}), ("helical", {"e_c", "e(T_c)"}), ("free", set())):
+        found, _ = fss.analyse([replace(s, boundary=boundary) for s in sums], known, "fss")
+        assert {e.quantity for e in found if e.quantity.startswith("e")} == energies
 
 
 def test_a_collapse_of_too_few_temperatures_is_a_failure_of_the_collapse_alone(bank):
