@@ -40,10 +40,10 @@ def run(campaign: Campaign, name: str, paths: Sequence[Path]) -> Evaluation:
     if len(paths) != len(wanted):
         raise InputError(expected(f"evaluate {name}", f"{len(wanted)} files, one a size", len(paths)))
     estimates, data = EVALUATE[campaign.method_of(name)](results, campaign.series_specs[name])
-    return estimates, replace(data, notes=[*data.notes, *_doubts(estimates)])
+    return estimates, replace(data, notes=[*data.notes, *doubts(estimates)])
 
 
-def _doubts(estimates: Sequence[Estimate]) -> Iterator[Note]:
+def doubts(estimates: Sequence[Estimate]) -> Iterator[Note]:
     """A warning for every fit that chi^2 refuses, and for one with nothing left to judge it by."""
     for e in estimates:
         if e.settings.get("quality", 1.0) < POOR:

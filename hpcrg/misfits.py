@@ -10,6 +10,8 @@ from hpcrg.lattice import Lattice
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
 from hpcrg.specs import EnsembleSpec, FlowSpec, ScaleSpec, TrainSpec
+from hpcrg.stiffness import are_planar, is_planar
+from hpcrg.system import System
 from hpcrg.updates import houdayer
 
 FEWEST_SPLIT = 3
@@ -47,8 +49,7 @@ def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Mode
     yield from size_problems(where, scale, spec)
     if any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
         yield f"{where}.ensemble: expected copies that are independent, found the update {houdayer.HOUDAYER.name}"
-    plane = (lattice.kind, lattice.boundary) == ("hypercubic", "periodic")
-    if model.physics.name == "o2" and lattice.dimension == 2 and not plane:
+    if are_planar(model) and lattice.dimension == 2 and not is_planar(System(model, lattice), 1):
         yield expected(f"{where}.ensemble", "planar spins in two dimensions on the periodic square lattice, where the "
                        "jump of their helicity modulus is measured", f"{lattice.kind}, {lattice.boundary}")  # fmt: skip
     if spec.ladder.slots < 2:

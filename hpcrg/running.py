@@ -1,7 +1,8 @@
 """A chain while it is being sampled: its walkers, exchanges between slots, measurements and the hash of its state.
 
-What a chain does depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges
-are decided by a counter hash that every rank computes alike.
+One round is a non-reversible even-odd exchange between slots, then every update of the list on every walker. What a
+chain does depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges are
+decided by a counter hash that every rank computes alike.
 """
 
 from __future__ import annotations

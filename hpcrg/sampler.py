@@ -1,9 +1,7 @@
 """The sampling loop: chains of walkers on a ladder, identical on any number of ranks.
 
-One round is a non-reversible even-odd exchange between slots, then every update of the list on every walker. What a
-chain does depends on the ensemble and the chain's number only: walkers carry their own random streams, exchanges are
-decided by a counter hash that every rank computes alike. Whole chains are divided over ranks first, the walkers of a
-chain only when there are more ranks than chains and their layout allows it.
+Whole chains are divided over ranks first, the walkers of a chain only when there are more ranks than chains and their
+layout allows it.
 
 The checkpoint is the commit record: a segment file counts once the checkpoint that names it has been written.
 """

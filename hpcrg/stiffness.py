@@ -19,15 +19,21 @@ import numpy as np
 
 from hpcrg.interaction import make_near
 from hpcrg.jit import part
+from hpcrg.models import Model
 from hpcrg.system import System
 
 U64 = np.uint64
 
 
+def are_planar(model: Model) -> bool:
+    """Whether spins have two components and unit length."""
+    return bool(model.physics.name == "o2")
+
+
 def is_planar(system: System, copies: int) -> bool:
-    """Spins of two components and unit length on a periodic hypercubic lattice."""
+    """Planar spins on a periodic hypercubic lattice."""
     lattice = system.lattice
-    return system.physics.name == "o2" and (lattice.kind, lattice.boundary) == ("hypercubic", "periodic")
+    return are_planar(system.model) and (lattice.kind, lattice.boundary) == ("hypercubic", "periodic")
 
 
 def has_vortices(system: System, copies: int) -> bool:

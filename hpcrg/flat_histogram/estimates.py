@@ -27,7 +27,6 @@ from hpcrg.straight import Fit, linear
 
 FEW_TRIPS = 2.0
 """Fewer round trips than this in a jackknife block leave blocks that depend on each other."""
-"""A fit whose chi^2 is exceeded with less than this probability brings a warning."""
 Terms = Callable[[float], Sequence[float]]
 
 

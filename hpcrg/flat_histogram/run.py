@@ -47,6 +47,7 @@ class Walks:
             raise Unsupported(expected("flat_histogram", "a model without disorder", self.system.model.name))
         if self.system.lattice.boundary == "free":
             raise Unsupported(expected("flat_histogram", "periodic or helical boundaries", "free"))
+        landscape(self.system, self.lowest, self.highest)  # refuses other models, and windows without energies
 
     @cached_property
     def land(self) -> Landscape:

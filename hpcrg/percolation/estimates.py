@@ -23,7 +23,6 @@ from hpcrg.straight import Fit, limit, parts, power
 EVENT = "axis"
 OMEGA = {2: 1.5, 3: 1.2}
 """Corrections to scaling decay as L^-omega (Aharony and Asikainen 2003; Wang et al. 2013)."""
-"""A fit whose chi^2 is exceeded with less than this probability brings a warning."""
 Parts = dict[str, float]
 
 

@@ -42,26 +42,20 @@ def free_energies(r: Produced) -> NDArray[np.float64]:
     return np.asarray(ln_z(r["ln_q"])[:, -1] + spins * np.log(max(1, cooling.system.physics.states)))
 
 
-def _weighted(r: Produced, values: NDArray[np.float64]) -> Measured:
-    if population(r).schedule.cooling.system.disordered:
-        return left_out(r, values)
-    mean, rest = combine(values, free_energies(r))
-    return mean, {r.source: rest}
-
-
 def _estimates(r: Produced) -> list[Estimate]:
     schedule = population(r).schedule
     system, n = schedule.cooling.system, schedule.cooling.system.volume
     exact = thermal(system, schedule.beta)
+    energies, ln_zs = r["energy"][:, -1], free_energies(r)
     if system.disordered:
-        free = left_out(r, free_energies(r))
+        free, energy = left_out(r, ln_zs), left_out(r, energies)
     else:
-        value, rest = combine_ln_z(free_energies(r))
-        free = value, {r.source: rest}
+        (value, rest), (mean, others) = combine_ln_z(ln_zs), combine(energies, ln_zs)
+        free, energy = (value, {r.source: rest}), (mean, {r.source: others})
     at = f"at T = {1 / schedule.beta:g}, L = {r.size}"
     return [
         _estimate(r, f"ln Z per site {at}", free, n, exact.ln_z if exact else None),
-        _estimate(r, f"energy per site {at}", _weighted(r, r["energy"][:, -1]), n, exact.energy if exact else None),
+        _estimate(r, f"energy per site {at}", energy, n, exact.energy if exact else None),
     ]
 
 

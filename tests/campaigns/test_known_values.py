@@ -32,7 +32,7 @@ def estimates_of(campaign):
 
 def but_for(reasons):
     """All campaigns, those in `reasons` expected to fail."""
-    return [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=reasons.get(n))) if n in reasons else n
+    return [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=reasons[n])) if n in reasons else n
             for n in BOUNDS]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ LOW = {"baxter-wu": "T_c is 3.2 errors low: its corrections are not one power of
 WIDE = {
     "potts4": "the energy has an error of 0.006: L^(-1/2) with logarithms",
     "baxter-wu": "the energy has an error of 0.02: L^(-1/2)",
-    "blume-capel-tricritical": "errors of 6.5e-4 T_c and 0.04 in energy: the point is known to 1.6e-3 only",
+    "blume-capel-tricritical": "errors of 6.5e-4 in T_c and 0.04 in energy: the point is known to 1.6e-3 only",
 }
 
 

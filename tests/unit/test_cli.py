@@ -65,6 +65,28 @@ def test_a_tuned_ladder_equalises_rejection_and_is_sampled(place):
     hpcrg(*sample, "--ladder", "ladder.json", cwd=place)
 
 
+@pytest.mark.parametrize(
+    ("ladder", "found"),
+    [("[1, 2]", "found 'list'"), ("{}", "found (None, None)"), ('{"schema": "hpcrg.ladder/1", "ensemble": "tuned-L8"}', "betas"),
+     ('{"schema": "hpcrg.ladder/1", "ensemble": "tuned-L8", "betas": [0.5, -0.1]}', "positive numbers"),
+     ('{"schema": "hpcrg.ladder/1", "ensemble": "near-L8", "betas": [0.5]}', "near-L8")],
+)  # fmt: skip
+def test_a_file_that_is_no_ladder_of_this_ensemble_is_refused(place, ladder, found):
+    (place / "wrong.json").write_text(ladder)
+    sample = ["sample", "c.yaml", "--ensemble", "tuned-L8", "--output", "wrong.h5", "--state", "wrong"]
+    run = hpcrg(*sample, "--ladder", "wrong.json", cwd=place, check=False)
+    assert run.returncode == 2
+    assert found in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(("more", "found"), [(["b.h5"], "one file of series"), (["--workers", "2"], "--workers")])
+def test_scaling_a_network_takes_one_file_and_no_workers(place, more, found):
+    run = hpcrg("scale", "c.yaml", "a.h5", *more, "--train", "cnn", "--output", "e.json", cwd=place, check=False)
+    assert run.returncode == 2
+    assert found in run.stderr
+
+
 def test_inspect_and_verify_a_bank(place):
     hpcrg("sample", "c.yaml", "--ensemble", "near-L8", "--output", "near.h5", "--state", "own", cwd=place)
     text = hpcrg("inspect", "near.h5", "--figures", "near.figures.json", cwd=place).stdout

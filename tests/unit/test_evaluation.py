@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,19 @@ def test_files_of_other_series_are_refused(place):
     other = parse((directory / "c.yaml").read_text().replace("seed: 3", "seed: 4"), "c")
     with pytest.raises(InputError, match="expected a file of the series"):
         evaluation.run(other, name, paths)
+
+
+def test_doubtful_fits_are_said_so(place):
+    """Two sizes leave nothing to judge a fit by; chi^2 that is too large is named."""
+    directory, campaign = place
+    name = next(iter(campaign.series_specs))
+    estimates, _ = evaluation.run(campaign, name, [directory / f"{s.label}.h5" for s in campaign.series_of(name)])
+    fitted = next(e for e in estimates if "quality" in e.settings)
+    for settings, words in (({"freedom": 0, "quality": 1.0}, "as many parameters as sizes"),
+                            ({"freedom": 2, "quality": 1e-6, "chi2": 28.0}, "chi^2 = 28.0 for 2"),
+                            ({"freedom": 2, "quality": 0.5}, None)):  # fmt: skip
+        notes = [n.text for n in evaluation.doubts([replace(fitted, settings={**fitted.settings, **settings})])]
+        assert [words in text for text in notes] == ([True] if words else [])
 
 
 def hpcrg(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from hpcrg import ladder
+from hpcrg import ladder, tuning
 from hpcrg.enumeration import enumerate_all
 from hpcrg.lattice import Lattice
 from hpcrg.models import ising
 from hpcrg.rng import Purpose, key_of
+from hpcrg.running import start_state
+from hpcrg.specs import TuneSpec
 from hpcrg.system import System
 
 BETAS = np.array([0.9, 0.6, 0.45, 0.2])
@@ -140,3 +142,20 @@ def test_a_tuned_ladder_has_equal_barriers():
 def test_a_ladder_in_the_wrong_order_is_refused():
     with pytest.raises(ValueError, match="tune: expected betas coldest first"):
         ladder.tune(np.array([0.1, 0.2]), np.array([0.5]), 3)
+
+
+def test_pilots_have_no_random_stream_of_a_chain(small, monkeypatch):
+    """The last trial ladder is the one that is written, so its id is that of the ensemble to come."""
+    e, streams = small(), []
+
+    def spy(ensemble, chain, walkers):
+        state = start_state(ensemble, chain, walkers)
+        streams.append(state.rng.copy())
+        return state
+
+    monkeypatch.setattr(tuning, "start_state", spy)
+    tuning.pilot_rejection(e, TuneSpec(coldest=2, hottest=3, slots=3, pilot_chains=2, pilot_rounds=200), 0)
+    assert len(streams) == 2
+    chains = [start_state(e, chain, range(e.walkers)).rng for chain in range(4)]
+    rows = np.concatenate([*streams, *chains])
+    assert len(np.unique(rows, axis=0)) == len(rows) == 6 * e.walkers
