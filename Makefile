@@ -51,6 +51,7 @@ $(PEERS)/.complete: envs/peers.txt
 
 bench: env $(PEERS)/.complete
 	python tests/bench/sampling.py --peers $(PEERS)/bin/python
+	python tests/bench/loop.py
 	$(MAKE) bench-page
 
 bench-quick: env $(PEERS)/.complete
