@@ -46,8 +46,9 @@ class Physics(NamedTuple):
     over the moves of one of its spins, less its energy now, 0 where no move raises it, and that largest energy is
     reached by all moves of gap 0. A bond is laid with probability 1 - exp(-beta gap), and clusters move independently
     of each other (Edwards and Sokal, Phys. Rev. D 38, 2009 (1988); Wolff, Phys. Rev. Lett. 62, 361 (1989)). Integer
-    gaps lie in 0 .. `gap_span`. `mirror` is None for a model without such moves; `no_mirror` says why. `even` says that
-    moves leave the on-site energy alone.
+    gaps lie in 0 .. `gap_span`. `mirror` is None for a model without such moves. `even` says that moves leave the
+    on-site energy alone. `three_spins` says that the energy is minus the sum over the triangles of the triangular
+    lattice of the product of three Ising spins, which has clusters of its own.
 
     Measurements: `book(row, a, parity)` adds a spin to the raw order parameter row[component]; bit k of `parity` is the
     parity of the coordinate along axis k (x is bit 0), and on the triangular lattice parity >> 4 is the sublattice
@@ -73,7 +74,7 @@ class Physics(NamedTuple):
     heat_bath: Any = None
     overrelax: Any = None
     mirror: Any = None
-    no_mirror: str = ""
+    three_spins: bool = False
     even: bool = False
     moves: int = 0
     reflect: Any = None

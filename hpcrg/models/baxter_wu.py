@@ -65,7 +65,7 @@ def make_physics() -> Physics:
     """Ising spins with another energy."""
     return ISING._replace(
         name="baxter_wu", pair=no_pair, pair_span=0, local=local, bulk=bulk, local_span=12, book=book, mirror=None,
-        no_mirror="a flip turns the sign of every product of three spins",
+        three_spins=True,
     )  # fmt: skip
 
 

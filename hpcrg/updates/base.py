@@ -80,13 +80,13 @@ def compiled(update: Update) -> Callable[..., None]:
     return one
 
 
-def needs_mirror(update: str) -> Callable[[System, int, int], None]:
+def needs_clusters(update: str) -> Callable[[System, int, int], None]:
     """The check of a cluster update."""
 
     def check(system: System, slots: int, copies: int) -> None:
         physics = system.physics
-        if physics.mirror is None:
-            why = physics.no_mirror or "its energy is not a sum over pairs that a reflection leaves alone"
+        if physics.mirror is None and not physics.three_spins:
+            why = "its energy is not a sum over pairs that a reflection leaves alone"
             raise Unsupported(f"{update}: expected a model with cluster moves, found {system.model.name}: {why}")
 
     return check

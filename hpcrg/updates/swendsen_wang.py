@@ -8,8 +8,8 @@ squared order parameter have improved estimators, with S_k = sum over clusters o
 
 Where there is an on-site energy e, a cluster takes a move with probability proportional to exp(-beta sum of e).
 
-Labels are found by union-find, every bond being laid at the site that holds it. The parent of a
-site never has a larger index, so one pass flattens the trees.
+Labels are found by union-find (union.py), every bond being laid at the site that holds it. Where the energy is one of
+three spins, sublattices are frozen in turn (frozen_sublattice.py).
 """
 
 from __future__ import annotations
@@ -22,20 +22,12 @@ from hpcrg.interaction import make_near
 from hpcrg.jit import part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
-from hpcrg.updates import embedded, embedded_square
-from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
+from hpcrg.updates import embedded, embedded_square, frozen_sublattice
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_clusters
+from hpcrg.updates.union import flatten, root_of
 
 U64 = np.uint64
 U32 = np.uint32
-
-
-@part
-def root_of(parent, site):  # type: ignore[no-untyped-def]
-    """The root of a site's tree."""
-    root = U64(parent[site])
-    while U64(parent[root]) != root:
-        root = U64(parent[root])
-    return root
 
 
 def make_label(system: System) -> Any:
@@ -66,29 +58,6 @@ def make_label(system: System) -> Any:
         return state
 
     return label
-
-
-@part
-def flatten(parent, sizes):  # type: ignore[no-untyped-def]
-    """Point every site at its root, count sites per root, and return the sums of size^2 and size^4 and the number of
-    clusters."""
-    sizes[:] = 0
-    last, run = U32(0), 0
-    for site in range(U64(parent.size)):
-        root = parent[U64(parent[site])]
-        parent[site] = root
-        if root != last:
-            sizes[U64(last)] += run
-            last, run = root, 0
-        run += 1
-    sizes[U64(last)] += run
-    second, fourth, clusters = 0.0, 0.0, np.int64(0)
-    for site in range(U64(parent.size)):
-        square = float(sizes[site]) * float(sizes[site])
-        second += square
-        fourth += square * square
-        clusters += np.int64(sizes[site] > 0)
-    return second, fourth, clusters
 
 
 def make_move(system: System) -> Any:
@@ -137,6 +106,8 @@ def _draw(cost, beta, mark):  # type: ignore[no-untyped-def]
 
 def make(system: System) -> Sweep:
     """The sweep for one system."""
+    if system.physics.three_spins:
+        return frozen_sublattice.make_swendsen_wang(system)
     if system.physics.projection is np.float64:
         return embedded_square.make(system) if embedded_square.served(system) else embedded.make(system)
     label, move, physics = make_label(system), make_move(system), system.physics
@@ -180,7 +151,7 @@ def has_improved(system: System) -> bool:
     ferromagnetic bonds and full lattices."""
     physics = system.physics
     full = system.model.coupling == "none" and physics.frozen is None
-    return physics.moves == physics.states and physics.site is None and full
+    return physics.mirror is not None and physics.moves == physics.states and physics.site is None and full
 
 
 def series(system: System) -> tuple[str, ...]:
@@ -189,6 +160,6 @@ def series(system: System) -> tuple[str, ...]:
 
 
 SWENDSEN_WANG = UpdateType(
-    "swendsen_wang", 2, needs_mirror("swendsen_wang"), by_system(make), by_system(series),
+    "swendsen_wang", 2, needs_clusters("swendsen_wang"), by_system(make), by_system(series),
     ergodic=lambda system: system.model.ergodic_clusters,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 A sweep is one cluster, whatever its size: sweeping until enough sites have moved would favour small
 clusters and is biased. A campaign's `repeat` asks for more clusters. How clusters grow: cluster_growth, square_growth,
-embedded_growth, and here where bonds may repel. Where there is an on-site energy the whole move is
+embedded_growth, frozen_sublattice, and here where bonds may repel. Where there is an on-site energy the whole move is
 accepted with min(1, exp(-beta dE)) of that energy. The series is the fraction of the lattice that moved.
 """
 
@@ -16,8 +16,8 @@ from hpcrg.interaction import make_frozen, make_near
 from hpcrg.jit import part
 from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
-from hpcrg.updates import cluster_growth, embedded_growth, square_growth
-from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_mirror
+from hpcrg.updates import cluster_growth, embedded_growth, frozen_sublattice, square_growth
+from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_clusters
 
 U64 = np.uint64
 U32 = np.uint32
@@ -95,6 +95,8 @@ def make_judge(system: System) -> Any:
 
 def make(system: System) -> Sweep:
     """The sweep for one system; move k is undone by move `moves` - k."""
+    if system.physics.three_spins:
+        return frozen_sublattice.make_wolff(system)
     physics, grow, judge, frozen = system.physics, make_grow(system), make_judge(system), make_frozen(system)
     mirror, moves, levels, kind, read = (
         physics.mirror,
@@ -128,6 +130,6 @@ def make(system: System) -> Sweep:
 
 
 WOLFF = UpdateType(
-    "wolff", 3, needs_mirror("wolff"), by_system(make), by_system(lambda system: ("cluster_fraction",)),
+    "wolff", 3, needs_clusters("wolff"), by_system(make), by_system(lambda system: ("cluster_fraction",)),
     ergodic=lambda system: system.model.ergodic_clusters,
 )  # fmt: skip

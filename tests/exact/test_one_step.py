@@ -20,7 +20,7 @@ from hpcrg.lattice import Lattice
 from hpcrg.models import EXAMPLES, MODELS, make_model
 from hpcrg.rng import fraction
 from hpcrg.system import System
-from hpcrg.updates import UPDATES, cluster_growth, heatbath, metropolis, swendsen_wang, wolff
+from hpcrg.updates import UPDATES, cluster_growth, frozen_sublattice, heatbath, metropolis, swendsen_wang, wolff
 from hpcrg.updates.base import compiled
 
 FALSE_ALARM = 1e-9  # for each statistical test; together below 1e-6
@@ -82,6 +82,7 @@ def cells(kinds, boundary="periodic", specs=DISCRETE):
 
 
 ISING, COLOURS = {"type": "ising"}, {"type": "potts", "q": 3}
+THREE_SPINS = {"type": "baxter_wu"}
 GLASS, GAUSSIAN = {"type": "edwards_anderson"}, {"type": "edwards_anderson", "couplings": "gaussian"}
 QUICK = cells(["square"]) + cells(["triangular"], specs=[{"type": "baxter_wu"}])
 QUICK += cells(["chain", "cubic", "triangular", "honeycomb"], specs=[ISING])
@@ -248,6 +249,10 @@ TWINS = [
     (BONDS, COLOURS, swendsen_wang, "bond_chances", bonds_one_percent_too_likely, "swendsen_wang"),
     (BONDS, GAUSSIAN, swendsen_wang, "make_lay", lay_real_bonds_one_percent_too_often, "swendsen_wang"),
     (BONDS, ISING, wolff, "bond_chances", bonds_one_percent_too_likely, "wolff"),
+    (BONDS, THREE_SPINS, frozen_sublattice, "bond_chances", bonds_one_percent_too_likely, "swendsen_wang"),
+    (BONDS, THREE_SPINS, frozen_sublattice, "bond_chances", bonds_one_percent_too_likely, "wolff"),
+    ("bonds of one triangle", THREE_SPINS, frozen_sublattice, "GAP", np.uint64(2), "swendsen_wang"),
+    ("bonds of one triangle", THREE_SPINS, frozen_sublattice, "GAP", np.uint64(2), "wolff"),
     ("repelling bonds taken for attracting ones", GLASS, wolff, "make_grow_marked", cluster_growth.make_grow, "wolff"),
 ]
 
@@ -256,7 +261,8 @@ TWINS = [
 def test_a_faulty_kernel_is_refused(fault, spec, module, attribute, broken, name, monkeypatch, tmp_path):
     """The faulty kernels are compiled into a cache of their own, so that they can never be taken for real
     ones; the true kernel passes the same trial, so it is not the number of walkers that they are refused for."""
-    assert min(trial(spec).p_values(name, TWIN_ROUNDS[name], TWIN_SWEEPS)) > FALSE_ALARM
+    kind = "triangular" if spec is THREE_SPINS else "square"
+    assert min(trial(spec, kind).p_values(name, TWIN_ROUNDS[name], TWIN_SWEEPS)) > FALSE_ALARM
     monkeypatch.setenv("HPCRG_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(module, attribute, broken)
-    assert min(trial(spec).p_values(name, TWIN_ROUNDS[name], TWIN_SWEEPS)) < FALSE_ALARM, fault
+    assert min(trial(spec, kind).p_values(name, TWIN_ROUNDS[name], TWIN_SWEEPS)) < FALSE_ALARM, fault
