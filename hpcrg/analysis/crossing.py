@@ -92,38 +92,41 @@ def critical_beta(banks: Sequence[Curves], names: Sequence[str], omega: float, n
     return Fit(beta, w.deviation(pull), float(r[:, 0] @ w.inverse @ r[:, 0]), w.freedom - 1, w.amplitude)
 
 
-def inverse_nu(banks: Sequence[Curves], names: Sequence[str], beta: Array, omega: float) -> Fit:
-    """1/nu from the slopes of R at `beta` [row], which carries its own jackknife rows."""
+def inverse_nu(banks: Sequence[Curves], names: Sequence[str], beta: Array, omega: float, log: float = 0.0) -> Fit:
+    """1/nu from the slopes of R at `beta` [row], which carries its own jackknife rows; slopes grow with (ln L)^log
+    too."""
     y = np.log(np.abs(slopes_at(banks, names, row_table(banks), beta)))
     own = [np.log(np.abs(slopes_at([b], names, own_rows(b)[None], _constant(beta, b)))) for b in banks]
-    return power_law([b.size for b in banks], y, own, omega)
+    return power_law([b.size for b in banks], y, own, omega, log)
 
 
-def exponent(banks: Sequence[Curves], name: str, beta: Array, omega: float) -> Fit:
-    """The power of L with which an observable grows at `beta` [row]."""
+def exponent(banks: Sequence[Curves], name: str, beta: Array, omega: float, log: float = 0.0) -> Fit:
+    """The power of L with which an observable grows at `beta` [row], beside a factor (ln L)^log."""
     pairs = zip(banks, row_table(banks), strict=True)
     y = np.log([hermite(b, name, row, beta)[0] for b, row in pairs])
     own = [np.log(hermite(b, name, own_rows(b), _constant(beta, b))[0])[None] for b in banks]
-    return power_law([b.size for b in banks], y, own, omega)
+    return power_law([b.size for b in banks], y, own, omega, log)
 
 
-def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: float) -> Fit:
-    """The infinite-volume value at `beta` [row] of an observable that is a + b L^-power."""
+def level(banks: Sequence[Curves], name: str, beta: Array, power: float, omega: float, log: float = 0.0) -> Fit:
+    """The infinite-volume value at `beta` [row] of an observable that is a + b L^-power (ln L)^log."""
     pairs = list(zip(banks, row_table(banks), strict=True))
     y = np.array([hermite(b, name, row, beta)[0] for b, row in pairs])
     own = [hermite(b, name, own_rows(b), _constant(beta, b))[0][None] for b in banks]
     sizes = [b.size for b in banks]
-    design = np.stack([np.ones(len(sizes)), np.array(sizes, np.float64) ** -power], axis=1)
+    falling = np.array(sizes, np.float64) ** -power * np.log(sizes) ** log
+    design = np.stack([np.ones(len(sizes)), falling], axis=1)
     w = weights(block_covariance(own), design, sizes, np.array([np.ptp(y[:, 0])]), omega, y[:, 0])
     gain = w.gain[0]
     return Fit(gain @ y, w.deviation(gain), float(y[:, 0] @ w.inverse @ y[:, 0]), w.freedom, w.amplitude)
 
 
-def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float) -> Fit:
-    """The common slope against ln L of logarithms y [observable * size, row]; `own` are the jackknife rows of
-    each size [observable, block] that weigh them."""
+def power_law(sizes: Sequence[int], y: Array, own: Sequence[Array], omega: float, log: float = 0.0) -> Fit:
+    """The common slope against ln L of logarithms y [observable * size, row] less `log` times ln ln L; `own` are the
+    jackknife rows of each size [observable, block] that weigh them."""
     n = len(own[0])
     log_size = np.tile(np.log(sizes), n)[:, None]
+    y = y - log * np.log(log_size)
     design = np.hstack([np.kron(np.eye(n), np.ones((len(sizes), 1))), log_size])
     w = weights(block_covariance(own), design, sizes, np.ones(n), omega, y[:, 0])
     gain = w.gain[-1]

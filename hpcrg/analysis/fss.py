@@ -12,9 +12,10 @@ The statistical error is the jackknife over blocks of chains. Systematic parts, 
 * window: for the collapse, the excess of the change when the range of temperatures is halved
 
 An excess is sqrt(max(0, difference^2 - 4 variance of it)): nothing while two results agree within 2 sigma. No
-exponent, critical point or universal value of the model at hand enters, but in the energy at the known critical
-point, e(T_c), which is a check of the sampling; the prior on corrections was set with the 2D Ising model in view
-(corrections.py).
+exponent, critical point or universal value of the model at hand enters, with two exceptions: the energy at the known
+critical point, e(T_c), which is a check of the sampling, and the powers of ln L where a model is known to have a
+marginal field (Potts with four states). No fit would find these; half of what they change is the part `logarithms`.
+The prior on corrections was set with the 2D Ising model in view (corrections.py).
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ def known_of(exact: Exact, d: int) -> References:
         h and Reference(d - h.value, h.error, h.source),
         h and Reference(2.0 * h.value - d, 2.0 * h.error, h.source),
         exact.energy,
+        exact.logs,
     )
 
 

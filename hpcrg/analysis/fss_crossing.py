@@ -17,6 +17,7 @@ from hpcrg.analysis.crossing import Fit
 from hpcrg.analysis.levels import BankSums
 from hpcrg.analysis.reweight import Curves
 from hpcrg.estimate import Estimate, Measured, Reference, excess
+from hpcrg.models.base import Logs
 
 Array = NDArray[np.float64]
 NAMES = ("u4", "xi")
@@ -31,6 +32,7 @@ class References:
     beta_nu: Reference | None = None
     gamma_nu: Reference | None = None
     energy: Reference | None = None
+    logs: Logs | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Crossings:
     lines: Sequence[Curves]
     by_omega: Mapping[float, Fit]
     parts: Mapping[str, float]
+    logs: Logs | None
 
     @property
     def best(self) -> Fit:
@@ -62,43 +65,59 @@ class Crossings:
         )  # fmt: skip
 
     def at_critical_point(
-        self, quantity: str, at: Callable[[Array, float], Fit], f: Callable[[Array], Array],
+        self, quantity: str, at: Callable[[Array, float, float], Fit], log: float, f: Callable[[Array], Array],
         known: Reference | None, using: Sequence[str], more: Mapping[str, float] = MappingProxyType({}),
     ) -> Estimate:  # fmt: skip
-        """f of a number fitted `at` (beta, omega), which moves with the critical point; `more` are further parts."""
+        """f of a number fitted `at` (beta, omega, log), which moves with the critical point; `log` is the known power
+        of ln L, `more` are further parts."""
         beta, shift = self.best.rows, self.best.value**2 * math.hypot(*self.parts.values())
-        by_omega = {w: at(beta, w) for w in OMEGAS}
+        by_omega = {w: at(beta, w, log) for w in OMEGAS}
         own = _parts(self.lines, by_omega, None, f)
-        moved = [float(f(at(beta + s, OMEGA).rows)[0]) for s in (-shift, shift)]
+        moved = [float(f(at(beta + s, OMEGA, log).rows)[0]) for s in (-shift, shift)]
         own["critical point"] = 0.5 * abs(moved[1] - moved[0])
+        if log:
+            change = f(at(beta[:1], OMEGA, 0.0).rows) - f(by_omega[OMEGA].rows[:1])
+            own["logarithms"] = 0.5 * abs(float(change[0]))
         return self.estimate(quantity, by_omega[OMEGA], f, _merged(own, more), known, using)
 
     def nu(self, known: Reference | None) -> Estimate:
         """From the slopes of both observables."""
+        log = self.logs.thermal if self.logs else 0.0
 
-        def at(beta: Array, omega: float) -> Fit:
-            return crossing.inverse_nu(self.lines, NAMES, beta, omega)
+        def at(beta: Array, omega: float, log: float) -> Fit:
+            return crossing.inverse_nu(self.lines, NAMES, beta, omega, log)
 
         def inverse(x: Array) -> Array:
             return 1.0 / x
 
         def alone(banks: Sequence[Curves], names: Sequence[str]) -> Fit:
             beta = crossing.critical_beta(banks, NAMES, OMEGA, self.best.value).rows
-            return crossing.inverse_nu(banks, names, beta, OMEGA)
+            return crossing.inverse_nu(banks, names, beta, OMEGA, log)
 
-        dropped = _dropped(self.lines, at(self.best.rows, OMEGA), alone, inverse)
-        return self.at_critical_point("nu", at, inverse, known, NAMES, dropped)
+        dropped = _dropped(self.lines, at(self.best.rows, OMEGA, log), alone, inverse)
+        return self.at_critical_point("nu", at, log, inverse, known, NAMES, dropped)
+
+    def exponent(
+        self, quantity: str, name: str, log: float, f: Callable[[Array], Array], known: Reference | None
+    ) -> Estimate:
+        """f of the power with which an observable grows."""
+
+        def at(beta: Array, omega: float, log: float) -> Fit:
+            return crossing.exponent(self.lines, name, beta, omega, log)
+
+        return self.at_critical_point(quantity, at, log, f, known, [name])
 
     def energy(self, nu: Estimate, known: Reference | None) -> Estimate:
         """The energy per site, whose corrections fall as L^-(d - 1/nu) where there is no surface."""
         power, spread = self.sums[0].dimension - 1.0 / nu.value, nu.error / nu.value**2
+        log = self.logs.thermal if self.logs else 0.0
 
-        def level(beta: Array, omega: float, power: float = power) -> Fit:
-            return crossing.level(self.lines, "energy", beta, power, omega)
+        def level(beta: Array, omega: float, log: float, power: float = power) -> Fit:
+            return crossing.level(self.lines, "energy", beta, power, omega, log)
 
-        ends = [level(self.best.rows[:1], OMEGA, power + s).value for s in (-spread, spread)]
+        ends = [level(self.best.rows[:1], OMEGA, log, power + s).value for s in (-spread, spread)]
         parts = {"nu": 0.5 * abs(ends[1] - ends[0])}
-        return self.at_critical_point("e_c", level, lambda x: x, known, ["energy"], parts)
+        return self.at_critical_point("e_c", level, log, lambda x: x, known, ["energy"], parts)
 
     def energy_at_known(self, nu: Estimate, known: References) -> list[Estimate]:
         """The energy per site at the critical point that is known, with the nu that is known and half the change with
@@ -107,11 +126,12 @@ class Crossings:
         grid = self.lines[0].beta
         if known.t_c is None or known.nu is None or not grid[0] < 1.0 / known.t_c.value < grid[-1]:
             return []
+        power_of_log = self.logs.thermal if self.logs else 0.0
         rows, shift = np.full(len(self.best.rows), 1.0 / known.t_c.value), known.t_c.error / known.t_c.value**2
         power, other = (self.sums[0].dimension - 1.0 / value for value in (known.nu.value, nu.value))
 
-        def level(beta: Array, omega: float = OMEGA, power: float = power) -> Fit:
-            return crossing.level(self.lines, "energy", beta, power, omega)
+        def level(beta: Array, omega: float = OMEGA, power: float = power, log: float = power_of_log) -> Fit:
+            return crossing.level(self.lines, "energy", beta, power, omega, log)
 
         levels = {w: level(rows, w) for w in OMEGAS}
         parts = {
@@ -119,6 +139,8 @@ class Crossings:
             "nu": 0.5 * abs(level(rows[:1], power=other).value - levels[OMEGA].value),
             "critical point": 0.5 * abs(level(rows[:1] + shift).value - level(rows[:1] - shift).value),
         }
+        if self.logs:
+            parts["logarithms"] = 0.5 * abs(level(rows[:1], log=0.0).value - levels[OMEGA].value)
         return [self.estimate("e(T_c)", levels[OMEGA], lambda x: x, parts, known.energy, ["energy"])]
 
 
@@ -128,17 +150,14 @@ def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: Refere
     d, fits = sums[0].dimension, {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}
     near = fits[OMEGA].value
     parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, near), lambda beta: 1.0 / beta)
-    found = Crossings(sums, lines, fits, parts)
+    found = Crossings(sums, lines, fits, parts, known.logs)
+    magnetic = known.logs.magnetic if known.logs else 0.0
     nu = found.nu(known.nu)
     estimates = [
         found.estimate("T_c", found.best, lambda x: 1.0 / x, parts, known.t_c, NAMES),
         nu,
-        found.at_critical_point(
-            "beta/nu", lambda x, w: crossing.exponent(lines, "abs_m", x, w), lambda x: -x, known.beta_nu, ["abs_m"]
-        ),
-        found.at_critical_point(
-            "gamma/nu", lambda x, w: crossing.exponent(lines, "m2", x, w), lambda x: d + x, known.gamma_nu, ["m2"]
-        ),
+        found.exponent("beta/nu", "abs_m", magnetic, lambda x: -x, known.beta_nu),
+        found.exponent("gamma/nu", "m2", 2.0 * magnetic, lambda x: d + x, known.gamma_nu),
     ]
     if sums[0].boundary == "free":
         return estimates

@@ -37,7 +37,8 @@ def square(K: float) -> Exact:
     y = 2 / math.pi * math.acos(min(1.0, (math.exp(4 * beta_c * K) - 1) / 2))
     nu = (2 - y) / (3 - 2 * y)
     values = {"nu": nu, "eta": 0.25, "gamma": 1.75 * nu, "beta": nu / 8, "y_t": 1 / nu, "y_h": 1.875}
-    return Exact(beta_c=Reference(beta_c, 0.0, BAXTER), **{k: Reference(v, 0.0, BAXTER) for k, v in values.items()})
+    references = {k: Reference(v, 0.0, BAXTER) for k, v in values.items()}
+    return Exact(beta_c=Reference(beta_c, 0.0, BAXTER), logs=potts.FOUR_STATES if K == 1 else None, **references)
 
 
 @part

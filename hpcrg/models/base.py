@@ -85,10 +85,20 @@ class Physics(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Logs:
+    """Powers of ln L beside the powers of L where a scaling field is marginal: the thermal field goes as L^y_t (ln L)^
+    `thermal`, the magnetic one as L^y_h (ln L)^`magnetic`."""
+
+    thermal: float
+    magnetic: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Exact:
     """Exact or published answers; None where none is known. `binder` is U4 = 1 - <m^4> / (3 <m^2>^2) and
     `xi_ratio` is xi_2nd / L, both at the critical point of the periodic hypercube; `energy` is that per site of the
-    infinite lattice at the critical point."""
+    infinite lattice at the critical point; `logs` are those of a marginal field."""
 
     beta_c: Reference | None = None
     nu: Reference | None = None
@@ -101,6 +111,7 @@ class Exact:
     binder: Reference | None = None
     xi_ratio: Reference | None = None
     energy: Reference | None = None
+    logs: Logs | None = None
 
 
 def no_codes(values: NDArray[Any]) -> NDArray[Any]:

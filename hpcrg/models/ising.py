@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,14 @@ ENERGY = {
     "hypercubic": Reference(-math.sqrt(2.0), 0.0, ONSAGER), "triangular": Reference(-2.0, 0.0, HOUTAPPEL),
     "honeycomb": Reference(-2.0 / math.sqrt(3.0), 0.0, HOUTAPPEL),
 }  # fmt: skip
-PLANE = {
+PLANE: dict[str, Any] = {
     "nu": Reference(1.0, 0.0, ONSAGER), "eta": Reference(0.25, 0.0, ONSAGER), "gamma": Reference(1.75, 0.0, ONSAGER),
     "beta": Reference(0.125, 0.0, ONSAGER), "y_t": Reference(1.0, 0.0, ONSAGER), "y_h": Reference(1.875, 0.0, ONSAGER),
 }  # fmt: skip
-SQUARE = {"binder": Reference(0.6106901, 1e-7, SALAS_SOKAL), "xi_ratio": Reference(0.9050488, 1e-7, SALAS_SOKAL)}
+SQUARE: dict[str, Any] = {
+    "binder": Reference(0.6106901, 1e-7, SALAS_SOKAL),
+    "xi_ratio": Reference(0.9050488, 1e-7, SALAS_SOKAL),
+}
 CUBIC = Exact(
     beta_c=Reference(0.221654626, 5e-9, FERRENBERG), nu=Reference(0.629971, 4e-6, BOOTSTRAP),
     eta=Reference(0.036298, 2e-6, BOOTSTRAP), gamma=Reference(1.237075, 8e-6, BOOTSTRAP),

@@ -12,12 +12,13 @@ from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Model, Physics, read_int8, write_int8
+from hpcrg.models.base import Exact, Logs, Model, Physics, read_int8, write_int8
 from hpcrg.rng import choose
 
 MAX_Q = 127
 BAXTER = "exact: Baxter 1973"
 WU = "exact: Wu 1982"
+FOUR_STATES = Logs(-3 / 4, -1 / 16, "Salas and Sokal 1997")
 NIENHUIS = "exact: den Nijs 1979, Nienhuis 1984"
 
 
@@ -30,7 +31,7 @@ def critical(kind: str, q: int) -> Reference:
 
 def exact(lattice: Lattice, q: int) -> Exact:
     """In the plane: beta_c and, for q <= 4, where the transition is continuous, the Coulomb gas exponents with
-    u = (2 / pi) arccos(sqrt(q) / 2)."""
+    u = (2 / pi) arccos(sqrt(q) / 2), with logarithms for q = 4."""
     if lattice.dimension != 2:
         return Exact()
     beta_c = critical(lattice.kind, q)
@@ -44,7 +45,8 @@ def exact(lattice: Lattice, q: int) -> Exact:
     }  # fmt: skip
     square = lattice.kind == "hypercubic"
     energy = Reference(-1 - 1 / float(np.sqrt(q)), 0.0, BAXTER) if square else None
-    return Exact(beta_c=beta_c, energy=energy, **{k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()})
+    references = {k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()}
+    return Exact(beta_c=beta_c, energy=energy, logs=FOUR_STATES if q == 4 else None, **references)
 
 
 @part

@@ -165,3 +165,25 @@ def test_curves_that_do_not_cross_in_the_range_are_refused() -> None:
 
     with pytest.raises(InputError, match="expected inside the temperatures"):
         crossing.critical_beta([part(noisy(5, 1e-3)), part(noisy(6, 1e-3)), part(noisy(7, 1e-3))], ("u4", "xi"), OMEGA)
+
+
+@pytest.mark.parametrize(("log", "off"), [(-0.75, 0.0), (0.0, 0.1)])
+def test_known_powers_of_the_logarithm_leave_the_power_alone(log: float, off: float) -> None:
+    """L^1.5 (ln L)^-0.75, and L^-0.5 (ln L)^-0.75 above a level, as of four colours; the twins without the logarithm
+    have the power 0.1 to 0.3 and the level 0.01 off."""
+    sizes, rng = [24, 32, 48, 64, 96], np.random.default_rng(1)
+    n = np.array(sizes, float)
+    noise = 1e-4 * rng.normal(size=(len(sizes), 16))
+    grown, fallen = np.log(n**1.5 * np.log(n) ** -0.75), n**-0.5 * np.log(n) ** -0.75 - 1.5
+    power = crossing.power_law(sizes, grown[:, None], list(grown[:, None, None] + noise[:, None]), OMEGA, log).value
+    banks = [
+        Curves(str(k), size, GRID, {"energy": np.full((17, len(GRID)), e) + np.append(0.0, 0.02 * d)[:, None]},
+               {"energy": np.zeros((17, len(GRID)))})
+        for k, (size, e, d) in enumerate(zip(sizes, fallen, noise, strict=True))
+    ]  # fmt: skip
+    level = crossing.level(banks, "energy", np.full(1 + 16 * 5, GRID[10]), 0.5, OMEGA, log).value
+    if not off:
+        assert (power, level) == (pytest.approx(1.5, abs=1e-9), pytest.approx(-1.5, abs=1e-9))
+    else:
+        assert 0.1 < abs(power - 1.5) < 0.3
+        assert abs(level + 1.5) > 0.01

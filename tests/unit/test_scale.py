@@ -19,7 +19,7 @@ from hpcrg.bank import SeriesBlock, write_bank, write_series
 from hpcrg.campaign import ScaleSpec, TrainSpec
 from hpcrg.errors import InputError, NotEquilibrated
 from hpcrg.lattice import Lattice
-from hpcrg.models import ising
+from hpcrg.models import ising, potts
 
 BETAS = (0.55, 0.50, 0.45, 0.40)
 SPEC = ScaleSpec(ensemble="small", blocks=4)
@@ -136,6 +136,20 @@ def test_with_free_boundaries_there_is_no_energy_at_the_critical_point(bank):
     for boundary, energies in (("periodic", {"e_c", "e(T_c)"}), ("helical", {"e_c", "e(T_c)"}), ("free", set())):
         found, _ = fss.analyse([replace(s, boundary=boundary) for s in sums], known, "fss")
         assert {e.quantity for e in found if e.quantity.startswith("e")} == energies
+
+
+def test_known_logarithms_enter_with_a_part_of_their_own(bank):
+    """Where a model is known to have a marginal field; T_c, which no power of ln L multiplies, stays as it is."""
+    sums = [reduce_bank(bank(size), 4, 10_000, compute_here) for size in (3, 4)]
+    known = fss.known_of(ising().exact(Lattice((4, 4))), 2)
+    plain, logs = (fss.analyse(sums, k, "fss")[0] for k in (known, replace(known, logs=potts(4).exact(Lattice((4, 4))).logs)))  # fmt: skip
+    for a, b in zip(plain, logs, strict=True):
+        powers = b.method == "fss/crossing" and b.quantity != "T_c"
+        assert (a.value != b.value) == powers
+        assert ("logarithms" in b.systematic) == powers
+        assert "logarithms" not in a.systematic
+        if powers and b.quantity != "e_c":  # whose known nu moves as well
+            assert b.systematic["logarithms"] == pytest.approx(abs(a.value - b.value) / 2)
 
 
 def test_a_collapse_of_too_few_temperatures_is_a_failure_of_the_collapse_alone(bank):
