@@ -17,6 +17,9 @@ from hpcrg.updates import houdayer
 FEWEST_SPLIT = 3
 """Chains that training, validation and test need."""
 
+FEWEST_SAMPLES, FEWEST_SLOTS = 8, 4
+"""Samples of a disorder and temperatures that averages over samples need."""
+
 
 def block_problems(
     where: str, part: ScaleSpec | FlowSpec | TrainSpec, length: int, what: str, chains: int
@@ -45,9 +48,10 @@ def disorder_problems(where: str, model: Model) -> Iterator[str]:
 
 def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:
     """What keeps finite-size scaling from its ensemble."""
-    yield from disorder_problems(where, model)
     yield from size_problems(where, scale, spec)
-    if any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
+    if model.disordered:
+        yield from samples_problems(where, scale, spec, model)
+    elif any(u.type == houdayer.HOUDAYER.name for u in spec.updates):
         yield f"{where}.ensemble: expected copies that are independent, found the update {houdayer.HOUDAYER.name}"
     if are_planar(model) and lattice.dimension == 2 and not is_planar(System(model, lattice), 1):
         yield expected(f"{where}.ensemble", "planar spins in two dimensions on the periodic square lattice, where the "
@@ -55,6 +59,18 @@ def scale_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Mode
     if spec.ladder.slots < 2:
         yield f"{where}.ensemble: expected an ensemble at 2 or more temperatures, found {spec.ladder.slots}"
     yield from block_problems(where, scale, spec.measurements, "measurements", spec.chains)
+
+
+def samples_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Model) -> Iterator[str]:
+    """Too few samples or temperatures for averages over a disorder, or single copies where overlaps are asked for."""
+    if spec.chains < FEWEST_SAMPLES:
+        yield (f"{where}: expected at least {FEWEST_SAMPLES} samples of the disorder, "
+               f"found ensembles.{scale.ensemble}.chains {spec.chains}")  # fmt: skip
+    if spec.ladder.slots < FEWEST_SLOTS:
+        yield (f"{where}.ensemble: expected at least {FEWEST_SLOTS} temperatures, between which averages over "
+               f"samples are interpolated, found {spec.ladder.slots}")  # fmt: skip
+    if model.glass and spec.copies == 1:
+        yield f"{where}.ensemble: expected 2 copies or more for the overlap, found ensembles.{scale.ensemble}.copies 1"
 
 
 def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Data collapse by Gaussian processes: T_c and nu for which all sizes lie on one smooth curve, and whether
 they do.
 
-Observable o at size L and control parameter t obeys y = l^kappa f_o(x), x = (t - t_c) l^(1/nu), l = L/L_0.
+Observable o at size L and control parameter t obeys y = l^kappa f_o(x), x = (t - t_c) l^(1/nu), l = L/L_0, with a
+factor (ln L / ln L_0)^log in x where that power is known.
 Nothing is known of f_o but that it is smooth: a Gaussian process with amplitude A and length s,
 
     cov(y, y') = (l l')^kappa (A^2 exp(-(x - x')^2/(2 s^2)) + constant) C(L, L') + error^2 delta,
@@ -63,7 +64,8 @@ class Collapse:
     """A fit. `theta` = (t_c, 1/nu, kappa of the observables that asked for one); `gain` [theta, point] is its
     response to the data (points of all observables in order); `prior` the standard deviation of theta from
     unknown corrections; `chi2` over `freedom`; `overlap` the least share, over sizes, of points that lie
-    among those of another size; `bad` says why the collapse cannot be trusted, or is empty."""
+    among those of another size; `bad` says why the collapse cannot be trusted, or is empty; `log` is the known power
+    of ln L in x."""
 
     theta: Array
     gain: Array
@@ -72,6 +74,7 @@ class Collapse:
     freedom: float
     overlap: float
     bad: str
+    log: float = 0.0
 
     @property
     def quality(self) -> float:
@@ -89,6 +92,7 @@ class _Problem:
     half: float
     size_0: float
     omega: float
+    log: float = 0.0
 
     @property
     def kappas(self) -> int:
@@ -111,7 +115,7 @@ class _Problem:
         kappa."""
         d, index, kappa, log_a, log_s = part
         log_l = np.log(d.size / self.size_0)
-        stretch = np.exp(p[1] * log_l)
+        stretch = np.exp(p[1] * log_l) * (np.log(d.size) / np.log(self.size_0)) ** self.log
         x = (d.control - self.middle - self.half * p[0]) / self.half * stretch
         gap = x[:, None] - x
         spread = float(np.mean(d.value**2))
@@ -144,15 +148,16 @@ class _Problem:
         return value, slope
 
 
-def fit(data: Sequence[Data], guess: float | None = None, omega: float = OMEGA) -> Collapse:
+def fit(data: Sequence[Data], guess: float | None = None, omega: float = OMEGA, log: float = 0.0) -> Collapse:
     """Collapse one or more observables on common t_c and nu. `guess` is a starting t_c; the middle and
-    quarters of the range are tried too. Raises InputError with fewer than two sizes."""
+    quarters of the range are tried too; `log` is a known power of ln L in x. Raises InputError with fewer than two
+    sizes."""
     sizes = np.unique(np.concatenate([d.size for d in data]))
     if len(sizes) < 2:
         raise InputError(expected("collapse", "at least 2 sizes", len(sizes)))
     control = np.concatenate([d.control for d in data])
     low, high = float(control.min()), float(control.max())
-    problem = _Problem(data, 0.5 * (low + high), 0.5 * (high - low), float(np.exp(np.log(sizes).mean())), omega)
+    problem = _Problem(data, 0.5 * (low + high), 0.5 * (high - low), float(np.exp(np.log(sizes).mean())), omega, log)
     p = _search(problem, guess)
     return _assess(problem, p)
 
@@ -198,11 +203,12 @@ def _assess(problem: _Problem, p: Array) -> Collapse:
     scale = np.array([problem.half, 1.0, *(problem.kappas * [1.0])])
     kept = gain[: len(scale)] * scale[:, None]
     theta = p[: len(scale)] * scale + np.array([problem.middle, 0.0, *(problem.kappas * [0.0])])
-    overlap = _overlap(problem.data, theta)
+    overlap = _overlap(problem.data, theta, problem.log)
     from_prior = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", kept, prior, kept), 0.0))
     return Collapse(
-        theta, kept, from_prior, chi2, freedom, overlap, _verdict(problem, p, chi2, freedom, overlap, points)
-    )
+        theta, kept, from_prior, chi2, freedom, overlap, _verdict(problem, p, chi2, freedom, overlap, points),
+        problem.log,
+    )  # fmt: skip
 
 
 def _inverse_hessian(problem: _Problem, p: Array) -> Array:
@@ -221,10 +227,10 @@ def _inverse_hessian(problem: _Problem, p: Array) -> Array:
     return out
 
 
-def _overlap(data: Sequence[Data], theta: Array) -> float:
+def _overlap(data: Sequence[Data], theta: Array, log: float) -> float:
     shares = []
     for d in data:
-        x = (d.control - theta[0]) * d.size ** theta[1]
+        x = (d.control - theta[0]) * d.size ** theta[1] * np.log(d.size) ** log
         for size in np.unique(d.size):
             others = [x[d.size == s] for s in np.unique(d.size) if s != size]
             mine = x[d.size == size]

@@ -27,12 +27,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.analysis import fss_collapse, fss_figures, kosterlitz_thouless, kosterlitz_thouless_figures
+from hpcrg.analysis import fss_collapse, fss_figures, kosterlitz_thouless, kosterlitz_thouless_figures, quenched
 from hpcrg.analysis.equilibration import equilibrium, unchecked
 from hpcrg.analysis.fss_crossing import NAMES, References, by_crossing
 from hpcrg.analysis.graph import Compute
 from hpcrg.analysis.levels import BYTES_A_MEASUREMENT, BankSums, reduce_bank
 from hpcrg.analysis.points import Points, measure_points
+from hpcrg.analysis.quenched import Samples
 from hpcrg.analysis.reweight import curves
 from hpcrg.bank import open_bank
 from hpcrg.campaign import ScaleSpec
@@ -56,6 +57,13 @@ def run(
     level failure instead.
     """
     length = max(1, chunk // BYTES_A_MEASUREMENT)
+    if all(quenched.applies(path) for path in paths):
+        samples = sorted(
+            (quenched.reduce_samples(p, spec.blocks, length, compute) for p in paths), key=lambda s: s.size
+        )
+        _belong_together(samples)
+        notes = [quenched.equilibrium(samples) if spec.check_equilibration else unchecked()]
+        return by_samples(samples, references(paths[0]), name, notes)
     sums = sorted((reduce_bank(p, spec.blocks, length, compute) for p in paths), key=lambda s: s.size)
     _belong_together(sums)
     notes = [equilibrium(sums) if spec.check_equilibration else unchecked()]
@@ -83,6 +91,18 @@ def by_helicity(
     return found, kosterlitz_thouless_figures.build(name, data, best, known, [*notes, *more], found)
 
 
+def by_samples(
+    samples: Sequence[Samples], known: References, name: str, notes: Sequence[Note] = ()
+) -> tuple[list[Estimate], FigureData]:
+    """Quenched disorder, smallest size first: by crossing alone, since the points of a size share their samples."""
+    beta = shared_grid(samples)
+    found, more = _attempt("fss/crossing", lambda: quenched.estimates(samples, beta, known))
+    lines, points = [quenched.splines(s, beta) for s in samples], [quenched.measure(s) for s in samples]
+    style = fss_figures.GLASS if samples[0].glass else fss_figures.SAMPLES
+    data = fss_figures.build(name, lines, points, [], known.t_c, found, style)
+    return found, FigureData(data.figures, [*notes, *more, *data.notes], data.tables)
+
+
 def analyse(
     sums: Sequence[BankSums], known: References, name: str, notes: Sequence[Note] = ()
 ) -> tuple[list[Estimate], FigureData]:
@@ -94,7 +114,7 @@ def analyse(
     start = next((e.value for e in found if e.quantity == "T_c"), None)
     collapse: list[fss_collapse.Result] = []
     scaled, also = _attempt("fss/collapse", lambda: _by_collapse(sums, points, known, start, collapse))
-    data = fss_figures.build(name, sums, lines, points, collapse, known.t_c, found + scaled)
+    data = fss_figures.build(name, lines, points, collapse, known.t_c, found + scaled)
     every = [*notes, *_short_blocks(sums, points), *more, *also]
     return found + scaled, FigureData(data.figures, every + data.notes, data.tables)
 
@@ -121,7 +141,7 @@ def known_of(exact: Exact, d: int) -> References:
     )
 
 
-def shared_grid(sums: Sequence[BankSums]) -> Array:
+def shared_grid(sums: Sequence[BankSums] | Sequence[Samples]) -> Array:
     """Inverse temperatures, evenly spaced, over the range that all ladders share.
 
     Raises InputError when they share none.
@@ -130,7 +150,9 @@ def shared_grid(sums: Sequence[BankSums]) -> Array:
     if not low < high:
         ranges = ", ".join(f"{s.label}: {1 / s.betas.max():.5g} to {1 / s.betas.min():.5g}" for s in sums)
         raise InputError(f"scale: expected ladders that share a range of temperatures, found {ranges}")
-    heat = max(float(np.var(s.series[..., 0], axis=(1, 2)).max()) for s in sums)
+    heat = max(
+        (float(np.var(s.series[..., 0], axis=(1, 2)).max()) for s in sums if isinstance(s, BankSums)), default=0.0
+    )
     steps = int(np.clip((high - low) * math.sqrt(heat) * 20.0, GRID - 1, 10 * GRID))
     return np.linspace(low, high, steps + 1)
 
@@ -142,7 +164,7 @@ def _by_collapse(
     start: float | None,
     keep: list[fss_collapse.Result],
 ) -> list[Estimate]:
-    result = fss_collapse.collapse(points, NAMES, start)
+    result = fss_collapse.collapse(points, NAMES, start, known.logs.thermal if known.logs else 0.0)
     keep.append(result)
     if result.fit.bad:
         raise InputError(f"{result.fit.bad}; no estimate is made")
@@ -174,7 +196,7 @@ def _attempt(method: str, work: Callable[[], list[Estimate]]) -> tuple[list[Esti
         return [], [Note("failure", f"{method}: {error}")]
 
 
-def _belong_together(sums: Sequence[BankSums]) -> None:
+def _belong_together(sums: Sequence[BankSums] | Sequence[Samples]) -> None:
     kinds = {(s.model_name, s.dimension, s.components) for s in sums}
     if len(kinds) > 1:
         raise InputError(expected("scale: banks", "one model and dimension", sorted(kinds)))

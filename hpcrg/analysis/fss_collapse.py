@@ -2,7 +2,8 @@
 parts (fss.py says which).
 
 The axis is x = ln(T/T_c) L^(1/nu): the logarithm prefers neither T nor beta, and what preferring one of them would
-change counts as a part of `ansatz`.
+change counts as a part of `ansatz`. Where a power of ln L is known to multiply x, half of what it changes is the part
+`logarithms`.
 """
 
 from __future__ import annotations
@@ -50,15 +51,16 @@ LOG = Axis(np.log, np.exp)
 AXES = (Axis(lambda t: t, lambda t: t), Axis(lambda t: 1.0 / t, lambda beta: 1.0 / beta))
 
 
-def collapse(points: Sequence[Points], names: Sequence[str], start: float | None) -> Result:
-    """Collapse the named observables of all sizes on common T_c and nu; `start` is a first guess of T_c.
+def collapse(points: Sequence[Points], names: Sequence[str], start: float | None, log: float = 0.0) -> Result:
+    """Collapse the named observables of all sizes on common T_c and nu; `start` is a first guess of T_c, `log` a known
+    power of ln L in x.
 
     Temperatures at which one of them is not defined (points.py) are left out. A fit that is `bad` has no systematic
     parts. Raises InputError with fewer than 2 sizes, or FEWEST temperatures of any size.
     """
     points = [_enough(p.defined(names), names) for p in points]
     data = gather(points, names, LOG.forward)
-    fit = gp.fit(data, None if start is None else LOG.forward(start))
+    fit = gp.fit(data, None if start is None else LOG.forward(start), log=log)
     t_c, nu = numbers(fit, points, names, LOG)
     settings = {
         "observables": list(names),
@@ -70,7 +72,7 @@ def collapse(points: Sequence[Points], names: Sequence[str], start: float | None
     }
     if fit.bad:
         return Result(fit, data, t_c, nu, {}, {}, settings)
-    others = _variants(points, names, t_c[0])
+    others = _variants(points, names, t_c[0], log)
     return Result(fit, data, t_c, nu, _parts(0, fit, (t_c, nu), others), _parts(1, fit, (t_c, nu), others), settings)
 
 
@@ -117,9 +119,11 @@ class _Variant:
     nu: Measured
 
 
-def _variants(points: Sequence[Points], names: Sequence[str], t_c: float) -> list[_Variant]:
-    def make(part: str, chosen: Sequence[Points], using: Sequence[str], omega: float, axis: Axis) -> _Variant:
-        other = gp.fit(gather(chosen, using, axis.forward), float(axis.forward(t_c)), omega)
+def _variants(points: Sequence[Points], names: Sequence[str], t_c: float, log: float) -> list[_Variant]:
+    def make(
+        part: str, chosen: Sequence[Points], using: Sequence[str], omega: float, axis: Axis, log: float = log
+    ) -> _Variant:
+        other = gp.fit(gather(chosen, using, axis.forward), float(axis.forward(t_c)), omega, log)
         return _Variant(part, other, *numbers(other, chosen, using, axis))
 
     found = [make("omega", points, names, w, LOG) for w in OMEGAS if w != OMEGA]
@@ -127,6 +131,8 @@ def _variants(points: Sequence[Points], names: Sequence[str], t_c: float) -> lis
     if len(points) >= 4:
         found.append(make("size", points[1:], names, OMEGA, LOG))
     found += [make("observable", points, (name,), OMEGA, LOG) for name in names]
+    if log:
+        found.append(make("logarithms", points, names, OMEGA, LOG, 0.0))
     narrow = _narrow(points, t_c)
     if narrow is not None:
         found.append(make("window", narrow, names, OMEGA, LOG))
@@ -163,6 +169,8 @@ def _parts(
         return 0.5 * (max(values) - min(values))
 
     parts = {"size": to_unit(fit), "ansatz": math.hypot(half_spread("omega"), half_spread("axis"))}
+    if any(v.part == "logarithms" for v in others):
+        parts["logarithms"] = half_spread("logarithms")
     alone = [v for v in others if v.part == "observable"]
     if len(alone) == 2:
         prior = math.hypot(to_unit(alone[0].fit), to_unit(alone[1].fit))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from hpcrg.analysis import crossing
 from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.crossing import Fit
-from hpcrg.analysis.levels import BankSums
 from hpcrg.analysis.reweight import Curves
 from hpcrg.estimate import Estimate, Measured, Reference, excess
 from hpcrg.models.base import Logs
@@ -35,12 +35,41 @@ class References:
     logs: Logs | None = None
 
 
+class Group(Protocol):
+    """What crossings ask of the banks of one size beside their curves."""
+
+    @property
+    def id(self) -> str:
+        """The ensemble's id."""
+        ...
+
+    @property
+    def model_name(self) -> str:
+        """The model."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The linear size."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the lattice."""
+        ...
+
+    @property
+    def boundary(self) -> str:
+        """Its boundary."""
+        ...
+
+
 @dataclass(frozen=True)
 class Crossings:
     """The critical point of some banks, `best` of the fits `by_omega`, with its systematic `parts`, and estimates made
     there."""
 
-    sums: Sequence[BankSums]
+    sums: Sequence[Group]
     lines: Sequence[Curves]
     by_omega: Mapping[float, Fit]
     parts: Mapping[str, float]
@@ -144,7 +173,7 @@ class Crossings:
         return [self.estimate("e(T_c)", levels[OMEGA], lambda x: x, parts, known.energy, ["energy"])]
 
 
-def by_crossing(sums: Sequence[BankSums], lines: Sequence[Curves], known: References) -> list[Estimate]:
+def by_crossing(sums: Sequence[Group], lines: Sequence[Curves], known: References) -> list[Estimate]:
     """T_c, nu, beta/nu, gamma/nu and, without free boundaries, the energy at the T_c that is found and at the one that
     is known. Raises InputError when the curves do not cross."""
     d, fits = sums[0].dimension, {w: crossing.critical_beta(lines, NAMES, w) for w in OMEGAS}

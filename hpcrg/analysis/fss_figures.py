@@ -3,7 +3,7 @@ tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hpcrg.analysis import crossing
 from hpcrg.analysis.fss_collapse import Result
-from hpcrg.analysis.levels import BankSums
 from hpcrg.analysis.points import OBSERVABLES, Points
 from hpcrg.analysis.reweight import Curves
 from hpcrg.estimate import Estimate, Reference, combined_error, format_error
@@ -30,6 +29,31 @@ LABELS = {
     "u4": ("Binder cumulant", "U4"),
     "xi": ("Correlation length", "xi_2nd / L"),
 }
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is shown, with title and label of the ordinate, and what points and lines are."""
+
+    labels: Mapping[str, tuple[str, str]]
+    caption: str
+
+
+CLEAN = Style(
+    LABELS,
+    "Points: measured at the simulated temperatures, errors with autocorrelation. Lines: multi-histogram "
+    "reweighting of all temperatures of a size.",
+)
+SAMPLES = Style(
+    {key: LABELS[key] for key in ("energy", "abs_m", "u4", "xi")},
+    "Averages over samples of the disorder. Points: measured at the simulated temperatures, errors over samples. "
+    "Lines: cubic splines through them.",
+)
+GLASS = Style(
+    {**SAMPLES.labels, "abs_m": ("Overlap", "[<|q|>] per site"), "u4": ("Binder cumulant of the overlap", "U4"),
+     "xi": ("Correlation length of the overlap", "xi_2nd / L")},
+    SAMPLES.caption,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,20 +79,20 @@ class PairCrossing:
 
 def build(
     name: str,
-    sums: Sequence[BankSums],
     lines: Sequence[Curves],
     points: Sequence[Points],
     collapses: Sequence[Result],
     t_c: Reference | None,
     estimates: Sequence[Estimate],
+    style: Style = CLEAN,
 ) -> Shown:
     """All figures and tables of one scaling analysis."""
     mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
     pairs = list(pair_crossings(lines))
-    figures = [_observable(name, key, lines, points, mark) for key in LABELS]
+    figures = [_observable(name, key, lines, points, mark, style) for key in style.labels]
     figures += [_crossings(name, pairs, t_c, estimates)] if pairs else []
     figures += [_collapsed(name, result, i) for result in collapses for i in range(len(result.data))]
-    return Shown(figures, [], [_pair_table(pairs), _parts_table(estimates), _point_table(sums, points)])
+    return Shown(figures, [], [_pair_table(pairs), _parts_table(estimates), _point_table(points, style)])
 
 
 def pair_crossings(lines: Sequence[Curves]) -> Iterator[PairCrossing]:
@@ -97,7 +121,9 @@ def _error(banks: Sequence[Curves], rows: Array) -> float:
     return combined_error(crossing.replicas(banks, rows))
 
 
-def _observable(name: str, key: str, lines: Sequence[Curves], points: Sequence[Points], mark: Mark | None) -> Figure:
+def _observable(
+    name: str, key: str, lines: Sequence[Curves], points: Sequence[Points], mark: Mark | None, style: Style
+) -> Figure:
     curves = []
     for line, whole in zip(lines, points, strict=True):
         point = whole.defined((key,))
@@ -113,12 +139,8 @@ def _observable(name: str, key: str, lines: Sequence[Curves], points: Sequence[P
         step = max(1, (len(line.beta) - 1) // (LINE_POINTS - 1))
         t, y = 1.0 / line.beta[::step], line.values[key][0, ::step]
         curves.append(Curve(f"L = {point.size}", t[::-1].tolist(), y[::-1].tolist(), None, "line"))
-    title, ylabel = LABELS[key]
-    caption = (
-        "Points: measured at the simulated temperatures, errors with autocorrelation. Lines: multi-histogram "
-        "reweighting of all temperatures of a size."
-    )
-    return Figure(f"{name}-{key}", title, TEMPERATURE, ylabel, curves, caption, reference=mark)
+    title, ylabel = style.labels[key]
+    return Figure(f"{name}-{key}", title, TEMPERATURE, ylabel, curves, style.caption, reference=mark)
 
 
 def _crossings(
@@ -160,7 +182,7 @@ def _collapsed(name: str, result: Result, index: int) -> Figure:
     curves = []
     for size in np.unique(data.size):
         mine = data.size == size
-        x = (data.control[mine] - np.log(t_c)) * size**y_t
+        x = (data.control[mine] - np.log(t_c)) * size**y_t * np.log(size) ** result.fit.log
         order = np.argsort(x)
         curves.append(
             Curve(
@@ -177,9 +199,8 @@ def _collapsed(name: str, result: Result, index: int) -> Figure:
         f"degrees of freedom, both observables together; overlap {result.fit.overlap:.0%}; {verdict}."
     )
     symbol = SYMBOLS.get(data.name, data.name)
-    return Figure(
-        f"{name}-collapse-{data.name}", f"Collapse of {symbol}", "ln(T/T_c) L^(1/nu)", symbol, curves, caption
-    )
+    axis = "ln(T/T_c) L^(1/nu)" + (f" (ln L)^({result.fit.log:g})" if result.fit.log else "")
+    return Figure(f"{name}-collapse-{data.name}", f"Collapse of {symbol}", axis, symbol, curves, caption)
 
 
 def _pair_table(pairs: Sequence[PairCrossing]) -> Table:
@@ -222,12 +243,17 @@ def _cell(value: float, error: float) -> str:
     return format_error(value, error) if np.isfinite(value) else "-"
 
 
-def _point_table(sums: Sequence[BankSums], points: Sequence[Points]) -> Table:
-    shown = [k for k in OBSERVABLES if k in LABELS]
+def _point_table(points: Sequence[Points], style: Style) -> Table:
+    shown = [k for k in OBSERVABLES if k in style.labels]
     rows = []
-    for s, p in zip(sums, points, strict=True):
+    for p in points:
         for k, t in enumerate(p.temperatures):
             cells = [_cell(float(p.values[o][k]), float(p.errors[o][k])) for o in shown]
-            rows.append([str(s.size), f"{t:.6g}", *cells, f"{p.taus['energy'][k]:.2f}", f"{p.taus['m2'][k]:.2f}"])
-    columns = ["L", "T", *(LABELS[k][1] for k in shown), "tau of energy", "tau of m^2"]
+            taus = [_time(float(p.taus[o][k])) for o in ("energy", "m2")]
+            rows.append([str(p.size), f"{t:.6g}", *cells, *taus])
+    columns = ["L", "T", *(style.labels[k][1] for k in shown), "tau of energy", "tau of m^2"]
     return Table("Measured observables; tau in measurements, tau = 1/2 + sum", columns, rows)
+
+
+def _time(tau: float) -> str:
+    return f"{tau:.2f}" if np.isfinite(tau) else "-"

@@ -120,6 +120,10 @@ class Bank:
         values = self.stored(name, chain, slot, start, self.measurements if stop is None else stop)
         return values[:, None] if name == "order" and values.ndim == 1 else values
 
+    def ladder(self, name: str, chain: int, start: int, stop: int) -> NDArray[Any]:
+        """A series at all slots of one ladder, [slot, measurement] and a component where it has any."""
+        return self.stored(name, chain, slice(None), start, stop)
+
     def at_draws(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
         """A series at the kept draws [start, stop)."""
         step = self.keep // self.measure
@@ -141,9 +145,9 @@ class Bank:
         found: list[list[dict[str, Any]]] = json.loads(self.file.attrs["segments"])
         return found
 
-    def stored(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
-        """Rows of any sampled dataset as they are stored. Raises InputError for an unknown name, CorruptFile for rows
-        that cannot be read or do not fit their checksum."""
+    def stored(self, name: str, chain: int, slot: int | slice, start: int, stop: int) -> NDArray[Any]:
+        """Rows of any sampled dataset as they are stored, of one slot or of a range of them. Raises InputError for an
+        unknown name, CorruptFile for rows that cannot be read or do not fit their checksum."""
         if name not in self.file:
             raise InputError(expected(f"{self.path}: series", f"one of {', '.join(self.series_names)}", name,
                                       self.series_names))  # fmt: skip
@@ -153,11 +157,12 @@ class Bank:
             where = f"{self.path}: {name}, chain {chain}, slot {slot}, from {start} to {stop}"
             raise CorruptFile(f"{where}: expected data that fits its checksum, found {error}") from error
 
-    def _rows(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
+    def _rows(self, name: str, chain: int, slot: int | slice, start: int, stop: int) -> NDArray[Any]:
         """Rows straight from the segments, each opened for its own part: a virtual dataset would give fill values
         where a segment cannot be opened."""
         data = self.file[name]
-        place: tuple[int, ...] = (slot,)
+        place: tuple[int | slice, ...] = (slot,)
+        axis = int(isinstance(slot, slice))
         if self.has_copies(name):
             chain, copy = divmod(chain, self.ensemble.copies)
             place = (copy, slot)
@@ -171,7 +176,9 @@ class Bank:
                     _belongs(file, self.id, chain, s["start"])
                     rows = slice(max(start, first) - first, min(stop, last) - first)
                     parts.append(file[name][(*place, rows)])
-        return np.concatenate(parts) if parts else np.empty((0, *data.shape[len(place) + 2 :]), data.dtype)
+        if parts:
+            return np.concatenate(parts, axis)
+        return np.empty((*(self.slots,) * axis, 0, *data.shape[len(place) + 2 :]), data.dtype)
 
 
 def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> None:

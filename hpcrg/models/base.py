@@ -148,7 +148,8 @@ class Model:
     configuration [site] (or [component, site]) from which odd chains start. `ergodic_clusters` says whether
     cluster moves alone reach every configuration; `only_random_order` that Metropolis in a fixed order of sites does
     not; `real_order` that the raw order parameter is not made of integers though spins are discrete; `normalisable`
-    that a spin has a distribution at infinite temperature, which `fresh` draws from.
+    that a spin has a distribution at infinite temperature, which `fresh` draws from; `glass` that the
+    order parameter of its transition is the overlap of two copies.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Model:
     only_random_order: bool = field(default=False, compare=False)
     real_order: bool = field(default=False, compare=False)
     normalisable: bool = field(default=True, compare=False)
+    glass: bool = field(default=False, compare=False)
 
     @property
     def states(self) -> int:

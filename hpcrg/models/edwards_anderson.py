@@ -25,7 +25,7 @@ COUPLINGS = ("pm1", "gaussian")
 CUBIC = {
     "pm1": Exact(
         beta_c=Reference(1 / 1.102, 3e-3 / 1.102**2, JANUS), nu=Reference(2.56, 0.04, JANUS),
-        eta=Reference(-0.390, 4e-3, JANUS),
+        eta=Reference(-0.390, 4e-3, JANUS), y_h=Reference(2.695, 2e-3, JANUS),
     ),
     "gaussian": Exact(
         beta_c=Reference(1 / 0.951, 9e-3 / 0.951**2, KATZGRABER), nu=Reference(2.44, 0.09, KATZGRABER)
@@ -34,7 +34,7 @@ CUBIC = {
 
 
 def edwards_anderson(couplings: str = "pm1") -> Model:
-    """See the module. `eta` is that of the overlap. In d <= 2 there is no transition above T = 0."""
+    """See the module. `eta` and `y_h` are those of the overlap. In d <= 2 there is no transition above T = 0."""
     if couplings not in COUPLINGS:
         raise InputError(expected("model.couplings", f"one of {', '.join(COUPLINGS)}", couplings, COUPLINGS))
 
@@ -50,5 +50,5 @@ def edwards_anderson(couplings: str = "pm1") -> Model:
     return Model(
         "edwards_anderson", {"couplings": couplings}, ISING, 1, order2, ordered, exact, codes=codes,
         from_codes=from_codes, coupling="integer" if couplings == "pm1" else "real", couplings=draw, disordered=True,
-        copies=2,
+        copies=2, glass=True,
     )  # fmt: skip
