@@ -16,6 +16,7 @@ ENSEMBLES = {e.label: e for e in CAMPAIGN.ensembles()}
 SERIES = {s.label: s for s in CAMPAIGN.series()}
 TUNED = {e.label for e in ENSEMBLES.values() if not e.betas}
 OUT = f"results/{CAMPAIGN.name}"
+CORES = workflow.resource_settings.cores  # None on a batch system
 ONE_THREAD_A_PROCESS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"}
 
 
@@ -38,12 +39,12 @@ wildcard_constraints:
 
 def at_most(processes):
     """As many processes as asked for, and on one machine no more than its cores. No result depends on it."""
-    return min(processes, workflow.cores or processes)
+    return min(processes, CORES or processes)
 
 
 def cores_of(ranks):
     """On one machine a job occupies as many cores as it has ranks; a batch system gives every rank its own."""
-    return at_most(ranks) if workflow.cores else 1
+    return at_most(ranks) if CORES else 1
 
 
 def banks_of(group):
