@@ -131,7 +131,7 @@ class Bank:
 
     def has_copies(self, name: str) -> bool:
         """Whether a dataset has an axis of copies."""
-        dims = self.file[name].dims
+        dims = self._dataset(name).dims
         return len(dims) > 1 and len(dims[1]) > 0 and dims[1][0].name == "/copy"
 
     def state_hashes(self) -> dict[int, list[int]]:
@@ -157,10 +157,20 @@ class Bank:
             where = f"{self.path}: {name}, chain {chain}, slot {slot}, from {start} to {stop}"
             raise CorruptFile(f"{where}: expected data that fits its checksum, found {error}") from error
 
+    @cached_property
+    def _opened(self) -> dict[str, Any]:
+        return {}
+
+    def _dataset(self, name: str) -> Any:
+        """A dataset, opened once: one over thousands of segments takes HDF5 milliseconds."""
+        if name not in self._opened:
+            self._opened[name] = self.file[name]
+        return self._opened[name]
+
     def _rows(self, name: str, chain: int, slot: int | slice, start: int, stop: int) -> NDArray[Any]:
         """Rows straight from the segments, each opened for its own part: a virtual dataset would give fill values
         where a segment cannot be opened."""
-        data = self.file[name]
+        data = self._dataset(name)
         place: tuple[int | slice, ...] = (slot,)
         axis = int(isinstance(slot, slice))
         if self.has_copies(name):

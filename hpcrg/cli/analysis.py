@@ -86,11 +86,13 @@ def train(
     output: Output,
     state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
     processes: Annotated[int | None, typer.Option(min=1, help="Start this many under torchrun here.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of the SLURM step, each of which runs this verb.")] = 1,
     time_limit: TimeLimit = None,
 ) -> None:
     """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint.
 
-    With --processes it starts torchrun on this machine; without, it is one process of a torchrun that you start."""
+    With --processes it starts torchrun on this machine, or on every node of a SLURM step with --nodes; without, it is
+    one process of a torchrun that you start."""
     from hpcrg.campaign import load
     from hpcrg.edges import torchrun
 
@@ -101,7 +103,7 @@ def train(
         return
     again = ["train", str(campaign), *map(str, banks), "--train", name, "--output", str(output), "--state", str(state)]
     again += ["--time-limit", str(time_limit)] if time_limit is not None else []
-    raise typer.Exit(torchrun.launch(again, processes))
+    raise typer.Exit(torchrun.launch(again, processes, nodes=nodes))
 
 
 @app.command()

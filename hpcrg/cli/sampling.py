@@ -151,3 +151,26 @@ def export(bank: Annotated[Path, typer.Argument(help="A bank file.")], output: O
     with open_bank(bank):
         pass
     export_bank(bank, output)
+
+
+site = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Site files of clusters.")
+app.add_typer(site, name="site")
+
+
+@site.command("check")
+def check_site(
+    file: Annotated[Path, typer.Argument(metavar="SITE", help="The site file.")],
+    directory: Annotated[Path, typer.Option(help="Where jobs write, on the file system of the results.")] = Path(
+        "site-check"
+    ),
+    patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for each job.")] = 300.0,
+) -> None:
+    """Submit a few small jobs and say of each whether the cluster does what hpcrg needs: PASSED, WARNING or ERROR."""
+    from hpcrg.edges.site_check import check
+    from hpcrg.site import load_site
+
+    worst = 0
+    for verdict in check(load_site(file), file, directory, patience):
+        print(f"{verdict.level:8}{verdict.subject:10}{verdict.text}", flush=True)
+        worst = max(worst, int(verdict.level == "ERROR"))
+    raise typer.Exit(2 * worst)

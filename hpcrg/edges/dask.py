@@ -1,27 +1,21 @@
-"""Where a Dask graph runs: worker processes or threads of this machine, SLURM jobs, or a scheduler that is
-there.
+"""Where a Dask graph runs: worker processes or threads of this machine, SLURM jobs, the tasks of one SLURM job, or a
+scheduler that is there.
 
 Everything local listens on the loopback interface only. Workers never oversubscribe the machine: one thread
 each, with OMP, BLAS and numba threads set to 1. No result depends on any of it (analysis/graph.py).
 
-A site file for SLURM is TOML; the table `cluster` holds the arguments of `dask_jobqueue.SLURMCluster`:
-
-    jobs = 4                                # how many jobs to keep; lost ones are replaced
-
-    [cluster]
-    queue = "cpu"
-    cores = 1
-    processes = 1
-    memory = "4GB"
-    walltime = "01:00:00"
+    none of the others       workers of this machine
+    slurm:SITE.toml          jobs of their own, by the table `dask` of a site file (hpcrg/site.py)
+    runner:FILE              under srun -n N: task 0 is the scheduler, 1 runs the verb, the others work; FILE is where
+                             they find each other, and must not be there before
+    tcp://HOST:PORT          a scheduler that is there; tls:// takes keys and certificates from Dask's configuration
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,9 +24,10 @@ from typing import Any
 from hpcrg.analysis.graph import Compute, Graph, Key
 from hpcrg.errors import InputError, expected
 from hpcrg.progress import Report, reporting
+from hpcrg.site import Site, load_site
 
 LOOPBACK = "127.0.0.1"
-SLURM = "slurm:"
+SLURM, RUNNER = "slurm:", "runner:"
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -74,6 +69,8 @@ def make_client(
             cluster = stack.enter_context(_local(workers, processes, memory))
         elif scheduler.startswith(SLURM):
             cluster = stack.enter_context(_slurm(Path(scheduler.removeprefix(SLURM)), workers))
+        elif scheduler.startswith(RUNNER):
+            cluster = stack.enter_context(_runner(Path(scheduler.removeprefix(RUNNER))))
         else:
             cluster = scheduler
         try:
@@ -127,38 +124,32 @@ def _local(workers: int, processes: bool, memory: str) -> Any:
 def _slurm(path: Path, workers: int) -> Iterator[Any]:
     from dask_jobqueue.slurm import SLURMCluster
 
-    site = read_site(path)
-    jobs = site.get("jobs", workers)
+    site = load_site(path)
     try:
         cluster = SLURMCluster(**slurm_arguments(site))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: cluster: expected arguments of SLURMCluster, found {error}") from error
+        raise InputError(f"{path}: dask: expected arguments of SLURMCluster, found {error}") from error
+    jobs = site.dask.jobs if site.dask else workers
     with cluster:
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # unlike scale, this replaces a job that was lost
         yield cluster
 
 
-def read_site(path: Path) -> dict[str, Any]:
-    """A site file. Raises InputError when it cannot be read, has unknown keys or no table `cluster`."""
-    try:
-        site = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: expected a TOML site file, found {error}") from None
-    for key in site:
-        if key not in ("jobs", "cluster"):
-            raise InputError(expected(f"{path}: {key}", "one of jobs, cluster", key, ("jobs", "cluster")))
-    if not isinstance(site.get("cluster"), dict):
-        raise InputError(expected(f"{path}: cluster", "a table", site.get("cluster")))
-    jobs = site.get("jobs", 1)
-    if type(jobs) is not int or jobs < 1:
-        raise InputError(expected(f"{path}: jobs", "an integer of at least 1", jobs))
-    return site
-
-
-def slurm_arguments(site: Mapping[str, Any]) -> dict[str, Any]:
+def slurm_arguments(site: Site) -> dict[str, Any]:
     """The arguments of SLURMCluster: the site's own, one thread a core, lost jobs put back in the queue."""
-    given = dict(site["cluster"])
+    given: dict[str, Any] = dict(site.dask.model_extra or {}) if site.dask else {}
     exports = [f"export {name}={value}" for name, value in ONE_THREAD.items()]
-    given["job_script_prologue"] = [*exports, *given.get("job_script_prologue", [])]
+    given["job_script_prologue"] = [*site.modules, *exports, *given.get("job_script_prologue", [])]
     given["job_extra_directives"] = ["--requeue", *given.get("job_extra_directives", [])]
-    return given
+    named = {"queue": site.partitions.cpu, "account": site.account, "interface": site.interface}
+    return {**{key: value for key, value in named.items() if value}, "cores": 1, "memory": "2GB", **given}
+
+
+@contextmanager
+def _runner(path: Path) -> Iterator[Any]:
+    """The tasks of one SLURM step as scheduler, client and workers; only the client comes back from here."""
+    from dask_jobqueue.slurm import SLURMRunner
+
+    start: Any = SLURMRunner
+    with start(scheduler_file=str(path), worker_options={"nthreads": 1}) as runner:
+        yield runner

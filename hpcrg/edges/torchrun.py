@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from hpcrg.edges.signals import stop_requests
-from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
+from hpcrg.errors import EXIT_STATUS, InputError, Interrupted, expected
 from hpcrg.progress import reporting
 
 if TYPE_CHECKING:
     from hpcrg.campaign import TrainSpec
     from hpcrg.learn.place import Place
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GLOO_SOCKET_IFNAME": "lo"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 LOCK_PATIENCE = 10.0
+FIRST_PORT, PORTS = 20000, 10000
 PATIENCE = timedelta(minutes=10)
 INTERVAL = 20.0
 
@@ -62,6 +63,24 @@ def process_group() -> Iterator[Place]:
         dist.destroy_process_group()
 
 
+def sum_of_ranks() -> int:
+    """The sum of rank plus one over all processes of this run: whether they meet."""
+    import torch
+    import torch.distributed as dist
+
+    with process_group() as place:
+        value = torch.tensor([place.rank + 1.0], device=place.device)
+        dist.all_reduce(value)
+        return int(value.item())
+
+
+def sees_gpu() -> bool:
+    """Whether torch sees a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def run_training(
     banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, output: Path, state: Path,
     time_limit: float | None = None, interval: float = INTERVAL,
@@ -80,17 +99,20 @@ def run_training(
             sys.exit(next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)))
 
 
-def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg") -> int:
-    """`torchrun --standalone` with so many processes of `python -m MODULE ARGUMENTS`; the exit status of the
-    first that failed, which torchrun itself would hide, or 75 when it was told to stop."""
+def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg", nodes: int = 1) -> int:
+    """torchrun with so many processes of `python -m MODULE ARGUMENTS` here, which with `nodes` above 1 meet those of
+    the other nodes; the exit status of the first that failed, which torchrun itself would hide, or 75 when it was told
+    to stop."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args
     from torch.distributed.run import run as torchrun
 
-    for key, value in ENVIRONMENT.items():
+    alone = {"GLOO_SOCKET_IFNAME": "lo"} if nodes == 1 else {}
+    for key, value in (ENVIRONMENT | alone).items():
         os.environ.setdefault(key, value)
-    options = ["--standalone", f"--nproc-per-node={processes}", "--module", module, *arguments]
+    meeting = ["--standalone"] if nodes == 1 else _rendezvous(nodes)
+    options = [*meeting, f"--nproc-per-node={processes}", "--module", module, *arguments]
     try:
         torchrun(parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
@@ -98,6 +120,18 @@ def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg") -> i
     except SignalException:
         return EXIT_STATUS[Interrupted]
     return 0
+
+
+def _rendezvous(nodes: int) -> list[str]:
+    """Where the nodes of a SLURM step meet: at the node that started it, on a port that the job's number gives. Raises
+    InputError outside such a step."""
+    host, step = os.environ.get("SLURM_LAUNCH_NODE_IPADDR"), os.environ.get("SLURM_STEP_NUM_NODES")
+    if host is None or step != str(nodes):
+        wanted = f"{nodes} nodes of one SLURM step (srun --nodes={nodes} --ntasks-per-node=1)"
+        raise InputError(expected("train --nodes", wanted, f"{step or 'no'} nodes"))
+    job, number = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_STEP_ID", "0")
+    port = FIRST_PORT + int(job) % PORTS
+    return [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-id={job}.{number}", f"--rdzv-endpoint={host}:{port}"]
 
 
 def _end_with_launcher() -> None:

@@ -4,13 +4,17 @@ import sys
 
 import pytest
 
-from hpcrg.edges.dask import computing, make_client, read_site, slurm_arguments
+from hpcrg.edges.dask import computing, make_client, slurm_arguments
 from hpcrg.errors import InputError
+from hpcrg.site import load_site
 
 SITE = """
+account = "proj"
+modules = ["module load site"]
+[partitions]
+cpu = "cpu"
+[dask]
 jobs = 3
-[cluster]
-queue = "cpu"
 cores = 2
 processes = 2
 memory = "2GB"
@@ -27,34 +31,16 @@ def test_threads_on_loopback_run_a_graph():
         assert compute({first: (sum, [1, 2]), second: (sum, [3, 4])}, [second, first]) == [7, 3]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("jobs = 2", "cluster: expected a table"),
-        ("job = 2\n[cluster]", "did you mean 'jobs'"),
-        ("jobs = 0\n[cluster]", "at least 1"),
-        ("jobs = ", "TOML"),
-    ],
-)
-def test_wrong_site_files_are_refused(tmp_path, text, message):
-    path = tmp_path / "site.toml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_site(path)
-    with pytest.raises(InputError, match="TOML site file"):
-        read_site(tmp_path / "missing.toml")
-
-
 def test_slurm_job_script(tmp_path):
     pytest.importorskip("dask_jobqueue")
     from dask_jobqueue.slurm import SLURMJob
 
     path = tmp_path / "site.toml"
     path.write_text(SITE)
-    arguments = slurm_arguments(read_site(path))
+    arguments = slurm_arguments(load_site(path))
     script = SLURMJob("tcp://127.0.0.1:1", name="w", python=sys.executable, **arguments).job_script()
-    options = ("#SBATCH -p cpu", "#SBATCH --requeue", "--nthreads 1", "--nworkers 2")
-    for line in (*options, "export OMP_NUM_THREADS=1"):
+    options = ("#SBATCH -p cpu", "#SBATCH -A proj", "#SBATCH --requeue", "--nthreads 1", "--nworkers 2")
+    for line in (*options, "module load site", "export OMP_NUM_THREADS=1"):
         assert line in script
 
 

@@ -6,17 +6,19 @@ from snakemake.exceptions import WorkflowError
 
 from hpcrg.campaign import load
 from hpcrg.errors import InputError
+from hpcrg.site import Site, load_site
 
 CAMPAIGN_FILE = config.get("campaign", "workflow/campaigns/quickstart.yaml")
 try:
     CAMPAIGN = load(Path(CAMPAIGN_FILE))
+    SITE = load_site(Path(config["site"])) if "site" in config else Site()
 except InputError as error:
     raise WorkflowError(str(error)) from None
 ENSEMBLES = {e.label: e for e in CAMPAIGN.ensembles()}
 SERIES = {s.label: s for s in CAMPAIGN.series()}
 TUNED = {e.label for e in ENSEMBLES.values() if not e.betas}
 OUT = f"results/{CAMPAIGN.name}"
-CORES = workflow.resource_settings.cores  # None on a batch system
+CORES = None if workflow.remote_exec else workflow.resource_settings.cores  # None: a batch system gives them
 ONE_THREAD_A_PROCESS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"}
 
 
@@ -25,6 +27,10 @@ envvars:
 
 
 HERE = str(Path(sys.executable).parent)
+LAUNCHER = "mpiexec" if CORES else SITE.launcher
+DASK = f"--scheduler slurm:{config['site']}" if not CORES and SITE.dask else ""
+STOP_EARLY = "'--signal=URG@120'"  # two minutes before the limit of a job; all verbs that take long hear it
+shell.prefix("".join(f"{line}; " for line in SITE.modules if not CORES))
 os.environ.update(ONE_THREAD_A_PROCESS | {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
 
 

@@ -10,5 +10,6 @@ rule evaluate:
     resources:
         mem_mb=4000,
         runtime=60,
+        **SITE.place("cpu"),
     shell:
         "hpcrg evaluate {params.campaign} {input} --series {wildcards.group} --output {output.estimates}"

@@ -7,9 +7,10 @@ rule flow:
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.flow[wildcards.flow].model_dump_json(),
-    threads: at_most(CAMPAIGN.resources.workers)
+    threads: at_most(CAMPAIGN.resources.workers) if not DASK else 1
     resources:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
+        **SITE.place("cpu"),
     shell:
-        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} --output {output.estimates}"
+        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} {DASK} --output {output.estimates}"

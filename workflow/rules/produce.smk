@@ -8,9 +8,11 @@ rule produce:
     threads: cores_of(CAMPAIGN.resources.ranks)
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
-        mpi="mpiexec",
+        mpi=LAUNCHER,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 120,
+        slurm_extra=STOP_EARLY,
+        **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
         "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg produce {params.campaign}"
         " --series {wildcards.series} --output {output} --state {params.state} --ranks {resources.tasks}"

@@ -18,6 +18,7 @@ rule report:
     resources:
         mem_mb=2000,
         runtime=30,
+        **SITE.place("cpu"),
     shell:
         "hpcrg report {params.campaign} {input.estimates} {input.figures}"
         " --output {output.page} --estimates {output.estimates}"

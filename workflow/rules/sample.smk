@@ -8,6 +8,7 @@ rule tune:
     resources:
         mem_mb=1000,
         runtime=60,
+        **SITE.place("cpu"),
     shell:
         "hpcrg tune {params.campaign} --ensemble {wildcards.label} --output {output}"
 
@@ -25,9 +26,11 @@ rule sample:
     threads: cores_of(CAMPAIGN.resources.ranks)
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
-        mpi="mpiexec",
+        mpi=LAUNCHER,
         mem_mb=lambda wildcards, attempt: attempt * int(1000 + volume(wildcards.label) * 64 / 1e6),
         runtime=lambda wildcards, attempt: attempt * 120,
+        slurm_extra=STOP_EARLY,
+        **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
         "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign}"
         " --ensemble {wildcards.label} --output {output} --state {params.state} --ranks {resources.tasks} {params.ladder}"
@@ -41,5 +44,6 @@ rule inspect:
     resources:
         mem_mb=2000,
         runtime=30,
+        **SITE.place("cpu"),
     shell:
         "hpcrg inspect {input} --figures {output} > /dev/null"

@@ -7,12 +7,13 @@ rule scale:
     params:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.scale[wildcards.scale].model_dump_json(),
-    threads: at_most(CAMPAIGN.resources.workers)
+    threads: at_most(CAMPAIGN.resources.workers) if not DASK else 1
     resources:
         mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
         runtime=120,
+        **SITE.place("cpu"),
     shell:
-        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} --output {output.estimates}"
+        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} {DASK} --output {output.estimates}"
 
 
 rule scale_network:
@@ -27,5 +28,6 @@ rule scale_network:
     resources:
         mem_mb=2000,
         runtime=60,
+        **SITE.place("cpu"),
     shell:
         "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output.estimates}"

@@ -1,3 +1,8 @@
+PROCESSES = at_most(CAMPAIGN.resources.processes)
+NODES = 1 if CORES else SITE.training_nodes(PROCESSES)
+ONE_A_NODE = f"srun --nodes={NODES} --ntasks-per-node=1 " if NODES > 1 else ""
+
+
 rule train:
     input:
         lambda wildcards: banks_of(CAMPAIGN.train[wildcards.train].ensemble),
@@ -9,11 +14,12 @@ rule train:
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
         seed=CAMPAIGN.seed,
         state=lambda wildcards: f"{OUT}/state/train-{wildcards.train}",
-    threads: at_most(CAMPAIGN.resources.processes)
+    threads: -(-PROCESSES // NODES)
     resources:
         mem_mb=lambda wildcards, threads: 2000 * threads,
         runtime=240,
-        gpu=config.get("gpus", 0),
+        slurm_extra=STOP_EARLY,
+        **SITE.training(PROCESSES, 0 if CORES else int(config.get("gpus", 0))),
     shell:
-        "hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads}"
+        "{ONE_A_NODE}hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads} --nodes {NODES}"
         " --output {output.series} --state {params.state}"
