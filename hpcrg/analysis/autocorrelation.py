@@ -14,7 +14,6 @@ Axes: chain, measurement.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,11 +52,6 @@ def gamma_method(series: Array, stretch: float = STRETCH) -> GammaResult:
     """
     chains = _checked(series)
     return about(chains, np.full(len(chains), chains.mean()), stretch)
-
-
-def integrated_time(chains: Sequence[Array], stretch: float = STRETCH) -> GammaResult:
-    """`gamma_method` of equally long chains that come one by one."""
-    return gamma_method(np.stack(chains), stretch)
 
 
 def gamma_within(series: Array, stretch: float = STRETCH) -> GammaResult:

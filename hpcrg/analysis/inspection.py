@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.analysis.autocorrelation import integrated_time
+from hpcrg.analysis.autocorrelation import gamma_method, gamma_within
 from hpcrg.analysis.tempering import Tempering, exchange_acceptance, tempering
 from hpcrg.bank import Bank, open_bank
 from hpcrg.figures import Curve, Figure, FigureData, Note, Table
 
 FEWEST = 4
 """Measurements a chain without which no autocorrelation time can be told."""
+MEMORY = 256 << 20
+"""Bytes of series looked at together."""
 TEMPERING = "Tempering: round trips a round and ladder, beside those that the ladder allows"
 TEMPERING_COLUMNS = [
     "ensemble", "slots", "barrier", "mean r", "r", "round trips", "measured", "allowed", "ratio", "advice",
@@ -27,7 +29,7 @@ def inspect_banks(paths: Sequence[Path]) -> FigureData:
     tables, acceptance_curves, tau_curves, tempered, notes = [], [], [], [], []
     for path in paths:
         with open_bank(path) as bank:
-            tau = np.array([slot_tau(bank, s) for s in range(bank.slots)])
+            tau = autocorrelation_times(bank)
             acceptance, found = exchange_acceptance(bank), tempering(bank)
             tables.append(_table(bank, acceptance, tau))
             tempered += [_row(bank.label, found)] if found else []
@@ -59,15 +61,32 @@ def _row(label: str, found: Tempering) -> list[str]:
     return [label, str(len(r) + 1), *numbers, f"{found.measured:.3g}", f"{found.predicted:.3g}", efficiency, advice]
 
 
-def slot_tau(bank: Bank, slot: int) -> tuple[float, float]:
-    """tau_int of the energy and of the squared order parameter in one slot, in measurements; NaN with fewer than
-    FEWEST a chain."""
+def autocorrelation_times(bank: Bank) -> NDArray[np.float64]:
+    """tau_int of the energy and of the squared order parameter (of a glass the overlap), in measurements [slot, 2]; NaN
+    with fewer than FEWEST a chain. Samples of a disorder are looked at each about its own mean."""
     if bank.measurements < FEWEST:
-        return math.nan, math.nan
-    energy = [bank.series("energy", c, slot).astype(np.float64) for c in range(bank.chains)]
-    volume = bank.lattice.volume
-    m2 = [bank.model.order2(bank.series("order", c, slot), volume) for c in range(bank.chains)]
-    return integrated_time(energy).tau, integrated_time(m2).tau
+        return np.full((bank.slots, 2), math.nan)
+    whole = 2 * 8 * bank.chains * bank.measurements
+    width = max(1, min(bank.slots, MEMORY // whole))
+    rows = [_slots_tau(bank, slice(k, min(k + width, bank.slots))) for k in range(0, bank.slots, width)]
+    return np.concatenate(rows)
+
+
+def _slots_tau(bank: Bank, slots: slice) -> NDArray[np.float64]:
+    time = gamma_within if bank.ensemble.system.disordered else gamma_method
+    energy = np.array([bank.ladder("energy", c, slots=slots) for c in range(bank.chains)], np.float64)
+    if bank.model.glass and "overlap" in bank.series_names:
+        q = np.array([bank.ladder("overlap", c, slots=slots) for c in range(bank.ensemble.chains)])
+        square = (q if q.ndim == 3 else q[..., 0]) ** 2
+    else:
+        square = np.array([_order2(bank, c, slots) for c in range(bank.chains)])
+    each = range(energy.shape[1])
+    return np.array([[time(energy[:, s]).tau, time(square[:, s]).tau] for s in each])
+
+
+def _order2(bank: Bank, chain: int, slots: slice) -> NDArray[np.float64]:
+    raw = bank.ladder("order", chain, slots=slots)
+    return bank.model.order2(raw if raw.ndim == 3 else raw[..., None], bank.lattice.volume)
 
 
 def _told(tau: float) -> str:

@@ -100,22 +100,20 @@ def exchange_acceptance(bank: Bank) -> NDArray[np.float64]:
     """Accepted over attempted exchanges of slot p and p + 1, over all chains, shape (slots - 1,)."""
     tried, accepted = np.zeros(bank.slots), np.zeros(bank.slots)
     for chain in range(bank.chains):
-        for slot in range(bank.slots):
-            tried[slot] += bank.series("exchange_attempted", chain, slot).sum()
-            accepted[slot] += bank.series("exchange_accepted", chain, slot).sum()
+        tried += bank.ladder("exchange_attempted", chain).sum(axis=1)
+        accepted += bank.ladder("exchange_accepted", chain).sum(axis=1)
     return accepted[:-1] / np.maximum(tried[:-1], 1)
 
 
 def _counted(bank: Bank, chain: int) -> int:
     """Round trips from the first measurement to the last, every one."""
     first, last = (
-        np.array([bank.series("turns", chain, slot, row, row + 1)[0] for slot in range(bank.slots)], np.int64)
-        for row in (0, bank.measurements - 1)
+        bank.ladder("turns", chain, row, row + 1)[:, 0].astype(np.int64) for row in (0, bank.measurements - 1)
     )
     return int(trips_of(last).sum() - trips_of(first).sum())
 
 
 def _looked_at(bank: Bank, chain: int) -> int:
     """Round trips as far as they show at measurements."""
-    walker_at = np.stack([bank.series("walker", chain, s) for s in range(bank.slots)], axis=1)
+    walker_at = bank.ladder("walker", chain).T
     return round_trips(walker_at.astype(np.int64))

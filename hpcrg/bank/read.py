@@ -120,9 +120,12 @@ class Bank:
         values = self.stored(name, chain, slot, start, self.measurements if stop is None else stop)
         return values[:, None] if name == "order" and values.ndim == 1 else values
 
-    def ladder(self, name: str, chain: int, start: int, stop: int) -> NDArray[Any]:
-        """A series at all slots of one ladder, [slot, measurement] and a component where it has any."""
-        return self.stored(name, chain, slice(None), start, stop)
+    def ladder(
+        self, name: str, chain: int, start: int = 0, stop: int | None = None, slots: slice = slice(None)
+    ) -> NDArray[Any]:
+        """A series at all slots of one ladder, [slot, measurement] and a component where it has any; a file is opened
+        once for all of them."""
+        return self.stored(name, chain, slots, start, self.measurements if stop is None else stop)
 
     def at_draws(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
         """A series at the kept draws [start, stop)."""
