@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from hpcrg.bank.hdf5 import checked, creating
 from hpcrg.bank.read import Bank, open_bank
 from hpcrg.bank.schema import FILTERS, chunk_shape
 from hpcrg.bank.write import attribute_digest
-from hpcrg.files import replace
 
 PIECE_BYTES = 64 << 20
 
 
 def export(path: Path, output: Path) -> None:
     """Copy a bank with its segments into one file, piece by piece. Raises CorruptFile when a piece cannot be read."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with open_bank(path) as bank, h5py.File(temporary, "w") as target:
-            attributes = dict(bank.file.attrs) | {"segments": json.dumps([[] for _ in range(bank.chains)])}
-            target.attrs.update(attributes | {"digest": attribute_digest(attributes)})
-            for name in bank.file:
-                _copy(bank, target, name)
-            for name, data in bank.file.items():
-                _attach(data, target, name)
-        replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with open_bank(path) as bank, creating(output, sealed=False) as target:
+        attributes = dict(bank.file.attrs) | {"segments": json.dumps([[] for _ in range(bank.chains)])}
+        target.attrs.update(attributes | {"digest": attribute_digest(attributes)})
+        for name in bank.file:
+            _copy(bank, target, name)
+        for name, data in bank.file.items():
+            _attach(data, target, name)
 
 
 def _copy(bank: Bank, target: h5py.File, name: str) -> None:
@@ -39,7 +32,7 @@ def _copy(bank: Bank, target: h5py.File, name: str) -> None:
     if data.is_virtual:
         _copy_rows(bank, target, name)
     else:
-        target.create_dataset(name, data=data[()])
+        checked(target, name, data[()])
         if data.is_scale:
             target[name].make_scale(name)
     target[name].attrs["long_name"] = data.attrs.get("long_name", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.bank.hdf5 import checked, creating, reading
 from hpcrg.bank.schema import FILTERS
 from hpcrg.errors import CorruptFile, InputError, expected
-from hpcrg.files import replace
 from hpcrg.producing import Producer, Series, State
 
 SCHEMA = "hpcrg.produced/1"
@@ -38,18 +37,12 @@ def write_produced(path: Path, series: Series, arrays: State, given: State) -> N
         "schema": SCHEMA, "id": series.id, "series": json.dumps(series.identity(), sort_keys=True), "seed": series.seed,
         "label": series.label, "chains": series.chains,
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update(attributes)
-            _group(file, "chain", series.producer, arrays)
-            if series.producer.pilot is not None:
-                _group(file.create_group("given"), "pilot", series.producer.pilot[0], given)
-            file.attrs["digest"] = digest(attributes, arrays, given)
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with creating(path) as file:
+        file.attrs.update(attributes)
+        _group(file, "chain", series.producer, arrays)
+        if series.producer.pilot is not None:
+            _group(file.create_group("given"), "pilot", series.producer.pilot[0], given)
+        file.attrs["digest"] = digest(attributes, arrays, given)
 
 
 def _group(group: h5py.Group, first: str, producer: Producer, arrays: State) -> None:
@@ -59,7 +52,7 @@ def _group(group: h5py.Group, first: str, producer: Producer, arrays: State) -> 
         data = group.create_dataset(name, data=values, chunks=chunks, shuffle=True, **FILTERS)
         for k, axis in enumerate((first, *producer.axes[name])):
             if axis not in group:
-                group.create_dataset(axis, data=np.arange(values.shape[k]))
+                checked(group, axis, np.arange(values.shape[k]))
                 group[axis].make_scale(axis)
             data.dims[k].attach_scale(group[axis])
 
@@ -95,15 +88,12 @@ def is_produced(path: Path) -> bool:
 
 def read_produced(path: Path) -> ProducedFile:
     """Read a file through its checksums. Raises InputError for another schema, CorruptFile for altered content."""
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
-            attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
-            given = _arrays(file["given"]) if "given" in file else {}
-            found = ProducedFile(attributes, _arrays(file), given)
-    except OSError as error:
-        raise CorruptFile(f"{path}: expected a readable file of produced series, found {error}") from error
+    with reading(path, "produced series"), h5py.File(path, "r") as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+        attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
+        given = _arrays(file["given"]) if "given" in file else {}
+        found = ProducedFile(attributes, _arrays(file), given)
     if digest(attributes, found.arrays, given) != attributes.get("digest"):
         raise CorruptFile(f"{path}: expected content that fits its digest, found other content")
     return found

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg import ensemble as ensembles
-from hpcrg.bank.schema import SCHEMA, decode
+from hpcrg.bank.hdf5 import check_seal, reading
+from hpcrg.bank.schema import SCHEMA, columns, decode
 from hpcrg.bank.write import attribute_digest
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import CorruptFile, InputError, expected
@@ -101,14 +102,16 @@ class Bank:
     @cached_property
     def series_names(self) -> tuple[str, ...]:
         """Names of the series in this bank."""
-        return tuple(k for k, v in self.file.items() if not v.is_scale and k not in NOT_SERIES)
+        with reading(self.path, "a bank"):
+            return tuple(k for k, v in self.file.items() if not v.is_scale and k not in NOT_SERIES)
 
     def couplings(self, chain: int) -> NDArray[Any]:
         """The couplings [site, column of the neighbour table] of one chain (not ladder). Raises InputError where all
         chains have the same."""
         if "couplings" not in self.file:
             raise InputError(expected(f"{self.path}: couplings", "a disordered model", self.model.name))
-        return np.asarray(self.file["couplings"][chain])
+        with reading(self.path, "couplings"):
+            return np.asarray(self.file["couplings"][chain])
 
     def spins(self, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
         """Configurations [draw, *lattice] ([draw, *lattice, component] of vector spins) of one ladder and slot."""
@@ -134,13 +137,14 @@ class Bank:
 
     def has_copies(self, name: str) -> bool:
         """Whether a dataset has an axis of copies."""
-        dims = self._dataset(name).dims
-        return len(dims) > 1 and len(dims[1]) > 0 and dims[1][0].name == "/copy"
+        table = columns(self.ensemble)
+        return self.ensemble.copies > 1 and (name == "spins" or (name in table and table[name].kind != "slot"))
 
     def state_hashes(self) -> dict[int, list[int]]:
         """State hash of every chain by round."""
-        table = zip(self.file["hashed_round"][()], self.file["state_hash"][()], strict=True)
-        return {int(r): [int(v) for v in row] for r, row in table}
+        with reading(self.path, "state hashes"):
+            table = zip(self.file["hashed_round"][()], self.file["state_hash"][()], strict=True)
+            return {int(r): [int(v) for v in row] for r, row in table}
 
     @cached_property
     def segments(self) -> list[list[dict[str, Any]]]:
@@ -151,14 +155,11 @@ class Bank:
     def stored(self, name: str, chain: int, slot: int | slice, start: int, stop: int) -> NDArray[Any]:
         """Rows of any sampled dataset as they are stored, of one slot or of a range of them. Raises InputError for an
         unknown name, CorruptFile for rows that cannot be read or do not fit their checksum."""
-        if name not in self.file:
+        if name not in self.series_names and name not in NOT_SERIES:
             raise InputError(expected(f"{self.path}: series", f"one of {', '.join(self.series_names)}", name,
                                       self.series_names))  # fmt: skip
-        try:
+        with reading(self.path, f"{name}, chain {chain}, slot {slot}, from {start} to {stop},"):
             return self._rows(name, chain, slot, start, stop)
-        except (OSError, KeyError, ValueError) as error:
-            where = f"{self.path}: {name}, chain {chain}, slot {slot}, from {start} to {stop}"
-            raise CorruptFile(f"{where}: expected data that fits its checksum, found {error}") from error
 
     @cached_property
     def _opened(self) -> dict[str, Any]:
@@ -206,17 +207,19 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
     are not what it says."""
     path = Path(path)
     try:
+        check_seal(path)
         file = h5py.File(path, "r")
     except OSError as error:
         raise InputError(f"{path}: expected an hpcrg bank, found {error}") from None
     with file:
-        if file.attrs.get("schema") != SCHEMA:
-            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
-        if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
-            raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
-        a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
-        bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
-        _segments_present(bank)
+        with reading(path, "attributes"):
+            if file.attrs.get("schema") != SCHEMA:
+                raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+            if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
+                raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
+            a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
+            bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
+            _segments_present(bank)
         yield bank
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 from numpy.typing import NDArray
 
+from hpcrg.bank.hdf5 import creating
 from hpcrg.bank.schema import FILTERS, chunk_shape, columns
 from hpcrg.ensemble import Ensemble
-from hpcrg.files import replace, sha256
+from hpcrg.files import sha256
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,11 @@ def write_segment(
     several = {name for name, c in table.items() if c.kind != "slot"} | {"spins"} if ensemble.copies > 1 else set()
     draws = spins.shape[1 + (ensemble.copies > 1)]
     name = f"draws-{start:09d}-{start + draws:09d}.h5"
-    temporary = directory / f".{name}.{os.getpid()}.tmp"
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update({"id": ensemble.id, "chain": chain, "start": start, "draws": draws})
-            for key, values in {"spins": spins, **series}.items():
-                row = 1 + (key in several)
-                tail = chunk_shape(values.shape[row + 1 :], values.shape[row], values.dtype.itemsize)
-                chunks = (*(1,) * (row - 1), *tail)
-                file.create_dataset(key, data=values, chunks=chunks, shuffle=key != "spins", **FILTERS)
-        digest = sha256(temporary)
-        replace(temporary, directory / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return Segment(name, start, draws, digest)
+    with creating(directory / name, sealed=False) as file:
+        file.attrs.update({"id": ensemble.id, "chain": chain, "start": start, "draws": draws})
+        for key, values in {"spins": spins, **series}.items():
+            row = 1 + (key in several)
+            tail = chunk_shape(values.shape[row + 1 :], values.shape[row], values.dtype.itemsize)
+            chunks = (*(1,) * (row - 1), *tail)
+            file.create_dataset(key, data=values, chunks=chunks, shuffle=key != "spins", **FILTERS)
+    return Segment(name, start, draws, sha256(directory / name))

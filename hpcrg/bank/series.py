@@ -6,7 +6,6 @@ Schema `hpcrg.series/1`: one group a lattice size with arrays [seed, chain, slot
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.bank.hdf5 import checked, creating, reading
 from hpcrg.bank.schema import FILTERS
+from hpcrg.bank.write import attribute_digest
 from hpcrg.errors import CorruptFile, InputError, expected
-from hpcrg.files import replace
 
 SCHEMA = "hpcrg.series/1"
 
@@ -41,42 +41,36 @@ class SeriesBlock:
 
 def write_series(path: Path, blocks: Sequence[SeriesBlock]) -> None:
     """Write the blocks, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["schema"] = SCHEMA
-            for block in blocks:
-                _write_block(file.create_group(block.label), block)
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with creating(path) as file:
+        file.attrs["schema"] = SCHEMA
+        for block in blocks:
+            _write_block(file.create_group(block.label), block)
 
 
 def _write_block(group: h5py.Group, block: SeriesBlock) -> None:
-    group.attrs.update({
+    attributes: dict[str, Any] = {
         "size": block.size, "ensemble_id": block.ensemble_id, "model": json.dumps(dict(block.model)),
         "dimension": block.dimension, "attrs": json.dumps(dict(block.attrs)),
-    })  # fmt: skip
-    group.create_dataset("temperature", data=block.temperatures, chunks=True, fletcher32=True)
-    group.create_dataset("held_out", data=block.held_out, chunks=True, fletcher32=True)
+    }  # fmt: skip
+    group.attrs.update(attributes | {"digest": attribute_digest(attributes)})
+    checked(group, "temperature", block.temperatures)
+    checked(group, "held_out", block.held_out)
     for name, values in block.values.items():
         group.create_dataset(f"values/{name}", data=values, chunks=(1, 1, *values.shape[2:]), shuffle=True, **FILTERS)
 
 
 def read_series(path: Path) -> list[SeriesBlock]:
     """All blocks, by size. Raises InputError for another file and CorruptFile for a failed checksum."""
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
-            return sorted((_read_block(name, group) for name, group in file.items()), key=lambda b: b.size)
-    except OSError as error:
-        raise CorruptFile(f"{path}: expected a readable series file, found {error}") from error
+    with reading(path, "series"), h5py.File(path, "r") as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+        return sorted((_read_block(path, name, group) for name, group in file.items()), key=lambda b: b.size)
 
 
-def _read_block(name: str, group: h5py.Group) -> SeriesBlock:
-    a = group.attrs
+def _read_block(path: Path, name: str, group: h5py.Group) -> SeriesBlock:
+    a = dict(group.attrs)
+    if "digest" in a and a["digest"] != attribute_digest(a):  # files of older versions have none
+        raise CorruptFile(f"{path}: {name}: expected attributes that fit their digest, found altered ones")
     return SeriesBlock(
         name, int(a["size"]), str(a["ensemble_id"]), json.loads(a["model"]), int(a["dimension"]),
         group["temperature"][()], {k: v[()] for k, v in group["values"].items()}, group["held_out"][()],

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.bank.hdf5 import checked, creating
 from hpcrg.bank.schema import (
     FILTERS,
     SCHEMA,
@@ -27,7 +28,6 @@ from hpcrg.bank.schema import (
 from hpcrg.bank.segment import Segment
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
-from hpcrg.files import replace
 
 
 def assemble(
@@ -41,18 +41,12 @@ def assemble(
     Segments beyond `ensemble.draws` are left out. Sources are named relative to the bank, so that a results
     directory can be moved.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w") as file:
-            _attributes(file, ensemble, directories, segments, path.parent)
-            _coordinates(file, ensemble, hashes)
-            if ensemble.system.disordered:
-                _couplings(file, np.stack(couplings))
-            _virtual(file, ensemble, directories, segments, path.parent)
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with creating(path) as file:
+        _attributes(file, ensemble, directories, segments, path.parent)
+        _coordinates(file, ensemble, hashes)
+        if ensemble.system.disordered:
+            _couplings(file, np.stack(couplings))
+        _virtual(file, ensemble, directories, segments, path.parent)
 
 
 def attribute_digest(attributes: Mapping[str, Any]) -> str:
@@ -80,7 +74,7 @@ def _attributes(
 
 
 def _scale(file: h5py.File, name: str, values: NDArray[Any], long_name: str) -> None:
-    data = file.create_dataset(name, data=values)
+    data = checked(file, name, values)
     data.make_scale(name)
     data.attrs["long_name"] = long_name
 
@@ -107,10 +101,10 @@ def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Seque
         _scale(file, name, np.arange(length), "stored lattice axis")
     _scale(file, "hashed_round", np.array(rounds, dtype=np.int64), "round of a state hash")
     for name, values in {"beta": np.array(e.betas), "temperature": e.temperatures}.items():
-        file.create_dataset(name, data=values, fletcher32=True, chunks=True)
+        checked(file, name, values)
         _label(file[name], ["slot"])
     table = np.array([hashes[r] for r in rounds], dtype=np.uint64).reshape(len(rounds), e.chains)
-    file.create_dataset("state_hash", data=table, fletcher32=True, chunks=True)
+    checked(file, "state_hash", table)
     _label(file["state_hash"], ["hashed_round", "chain"])
 
 
@@ -170,21 +164,15 @@ def write_bank(path: Path, ensemble: Ensemble, spins: NDArray[np.int8], series: 
     stored = encode(ensemble.physics, ensemble.geometry, spins)
     table = datasets(ensemble)
     given = {"spins": stored.reshape(table["spins"][1]), **series}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w") as file:
-            none: list[list[Segment]] = [[] for _ in range(ensemble.chains)]
-            _attributes(file, ensemble, [path.parent] * ensemble.chains, none, path.parent)
-            _coordinates(file, ensemble, {})
-            for name, values in given.items():
-                axes, shape, dtype, long_name = table[name]
-                if values.shape != shape:
-                    raise InputError(expected(f"{path}: {name}", f"shape {shape}", values.shape))
-                _solid(file, name, values.astype(dtype, copy=False), axes, long_name)
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with creating(path) as file:
+        none: list[list[Segment]] = [[] for _ in range(ensemble.chains)]
+        _attributes(file, ensemble, [path.parent] * ensemble.chains, none, path.parent)
+        _coordinates(file, ensemble, {})
+        for name, values in given.items():
+            axes, shape, dtype, long_name = table[name]
+            if values.shape != shape:
+                raise InputError(expected(f"{path}: {name}", f"shape {shape}", values.shape))
+            _solid(file, name, values.astype(dtype, copy=False), axes, long_name)
 
 
 def _solid(file: h5py.File, name: str, values: NDArray[Any], axes: Sequence[str], long_name: str) -> None:

@@ -1,0 +1,101 @@
+"""HDF5 files as everything here writes and reads them: whole or not at all, checksummed to the last header, and with
+every failure of a damaged file turned into one error that names it.
+
+What HDF5 does not checksum (its heaps) can crash it, so small files carry a seal, 78 bytes behind the end that HDF5
+knows of: `hpcrg-sha256 `, the digest of all before it, and a line feed. It is looked at before HDF5 is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hpcrg.errors import CorruptFile, InputError
+from hpcrg.files import replace, sha256
+
+VERSIONS = ("v110", "latest")
+"""Readable from HDF5 1.10 on; earlier formats have no checksums on headers."""
+DAMAGE = (
+    OSError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+)
+"""What h5py raises for files that are not what they were."""
+
+
+SEAL = b"hpcrg-sha256 "
+LENGTH = len(SEAL) + 64 + 1
+
+
+@contextmanager
+def creating(path: Path, sealed: bool = True) -> Iterator[h5py.File]:
+    """A new file, which takes its name, durable, when the block has ended well; large ones are better not sealed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w", libver=VERSIONS) as file:
+            yield file
+        if sealed:
+            with temporary.open("ab") as end:
+                end.write(SEAL + sha256(temporary).encode() + b"\n")
+        replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """What goes wrong inside is a CorruptFile of this path."""
+    try:
+        if path.is_file():
+            check_seal(path)
+        yield
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise CorruptFile(
+            f"{path}: expected {what} that fits its checksums, found {error or type(error).__name__}"
+        ) from error
+
+
+def check_seal(path: Path) -> None:
+    """Raises CorruptFile for a sealed file that is not what was sealed. Files without a seal pass."""
+    told = path.stat()
+    _check_seal(str(path), told.st_ino, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _check_seal(path: str, inode: int, modified: int, size: int) -> None:
+    with Path(path).open("rb") as file:
+        if size < LENGTH:
+            return
+        file.seek(size - LENGTH)
+        seal = file.read()
+        if not seal.startswith(SEAL):
+            return
+        file.seek(0)
+        digest, left = hashlib.sha256(), size - LENGTH
+        while left and (piece := file.read(min(left, 1 << 20))):
+            digest.update(piece)
+            left -= len(piece)
+    if seal != SEAL + digest.hexdigest().encode() + b"\n":
+        raise CorruptFile(f"{path}: expected content that fits its seal, found other content")
+
+
+def checked(group: h5py.Group, name: str, data: Any) -> h5py.Dataset:
+    """A dataset with a checksum; HDF5 has none for a scalar or an empty one."""
+    protected: dict[str, Any] = {"chunks": True, "fletcher32": True} if getattr(data, "size", 0) else {}
+    return group.create_dataset(name, data=data, **protected)
