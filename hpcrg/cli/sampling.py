@@ -109,6 +109,20 @@ def produce(
 
 
 @app.command()
+def status(
+    campaign: CampaignFile,
+    results: Annotated[Path, typer.Option(help="Where results stand.")] = Path("results"),
+) -> None:
+    """Print what of a campaign is done, running, waiting or not begun, and how long is left."""
+    from hpcrg import status as progress
+    from hpcrg.campaign import load
+    from hpcrg.tables import show
+
+    loaded = load(campaign)
+    show(progress.table(loaded, progress.of_campaign(loaded, results)))
+
+
+@app.command()
 def inspect(
     banks: Banks,
     figures: Annotated[Path | None, typer.Option(help="Also write figure data for the report.")] = None,

@@ -44,14 +44,15 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class MiniSlurm:
-    """See the module. The directory must be open to all users, as munge asks, and its name short."""
+    """See the module. The directory must be open to all users, as munge asks, and its name short. `requeue_delay` is
+    how many seconds a job waits before it starts again; SLURM takes less than 5 for the usual 120."""
 
     place: Path
     cpu_nodes: int = 2
     cpus: int = 4
     memory: int = 8000
     gpus: int = 2
-    requeue_delay: int = 3
+    requeue_delay: int = 5
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property

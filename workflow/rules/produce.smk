@@ -9,8 +9,8 @@ rule produce:
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
         mpi=LAUNCHER,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=lambda wildcards, attempt: min(attempt, 3) * 4000,
+        runtime=120,
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:

@@ -27,8 +27,8 @@ rule sample:
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
         mpi=LAUNCHER,
-        mem_mb=lambda wildcards, attempt: attempt * int(1000 + volume(wildcards.label) * 64 / 1e6),
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=lambda wildcards, attempt: min(attempt, 3) * int(1000 + volume(wildcards.label) * 64 / 1e6),
+        runtime=120,
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:

@@ -1,0 +1,164 @@
+"""How far a campaign is, from what stands on disk: nothing is locked, started or changed.
+
+An ensemble is done when its bank is there with the id and the draws that the campaign asks for; draws of one that is
+under way are those of its committed segments. Time left is extrapolated from the draws that were committed since its
+first commit, waiting in a queue included. An ensemble whose last commit is older than QUIET is called waiting: nothing
+may be running, or one draw takes longer than that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcrg.bank import is_produced, open_bank, read_produced
+from hpcrg.campaign import Campaign
+from hpcrg.ensemble import Ensemble
+from hpcrg.errors import InputError
+from hpcrg.figures import Table
+from hpcrg.producing import Series
+from hpcrg.sampler import chain_directory
+from hpcrg.tuning import read_ladder
+
+QUIET = 120.0
+SEGMENT = re.compile(r"draws-(\d+)-(\d+)\.h5")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One result of a campaign: `state` is done, running, waiting, stale or not begun; `fraction` is that of the work,
+    `left` is in seconds where it can be told; `told` is what else there is to say."""
+
+    name: str
+    state: str
+    fraction: float
+    left: float | None = None
+    told: str = ""
+
+
+def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
+    """Every ensemble, series, analysis and the report of a campaign whose results stand in `results`/NAME."""
+    out, now = results / campaign.name, time.time()
+    found = [_ensemble(campaign, e, out, now) for e in campaign.ensembles()]
+    found += [_series(s, out, now) for s in campaign.series()]
+    banks = {e.label: out / "banks" / f"{e.label}.h5" for e in campaign.ensembles()}
+    groups = {e.label: e.group for e in campaign.ensembles()}
+    for verb, specs in (("flow", campaign.flow), ("scale", campaign.scale), ("train", campaign.train)):
+        for name, spec in specs.items():
+            needed = [banks[label] for label, group in groups.items() if group == spec.ensemble]
+            made = out / verb / f"{name}.json" if verb != "train" else out / verb / name / "estimates.json"
+            found.append(_analysis(f"{verb} {name}", made, needed))
+    for name in campaign.series_specs:
+        needed = [out / "series" / f"{s.label}.h5" for s in campaign.series_of(name)]
+        found.append(_analysis(f"evaluate {name}", out / "evaluate" / f"{name}.json", needed))
+    estimates = [out / "scale" / f"{n}.json" for n in campaign.scale] + [
+        out / "flow" / f"{n}.json" for n in campaign.flow
+    ]
+    estimates += [out / "train" / n / "estimates.json" for n in campaign.train]
+    estimates += [out / "evaluate" / f"{n}.json" for n in campaign.series_specs]
+    return [*found, _analysis("report", out / "report.html", estimates)]
+
+
+def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> Progress:
+    name = f"sample {ensemble.label}"
+    if not ensemble.betas:
+        ladder = out / "ladders" / f"{ensemble.label}.json"
+        if not ladder.exists():
+            return Progress(name, "not begun", 0.0, told="its ladder has to be tuned first")
+        ensemble = campaign.ensemble(ensemble.label, read_ladder(ladder, ensemble.label))
+    bank = out / "banks" / f"{ensemble.label}.h5"
+    stale = ""
+    if bank.exists():
+        try:
+            with open_bank(bank) as there:
+                if (there.id, there.ensemble.draws, there.ensemble.chains) == (
+                    ensemble.id, ensemble.draws, ensemble.chains
+                ):  # fmt: skip
+                    return Progress(name, "done", 1.0, told=_runs(bank))
+                stale = f"a bank of {there.ensemble.chains} x {there.draws} draws" + (
+                    "" if there.id == ensemble.id else " of another ensemble"
+                ) + " is there"  # fmt: skip
+        except InputError as error:
+            stale = str(error)
+    directories = [chain_directory(out / "state", ensemble, c) for c in range(ensemble.chains)]
+    draws, first, last = 0, now, 0.0
+    for directory in directories:
+        for file in directory.iterdir() if directory.is_dir() else ():
+            if match := SEGMENT.fullmatch(file.name):
+                draws += min(int(match[2]), ensemble.draws) - min(int(match[1]), ensemble.draws)
+            if file.name == "checkpoint" or match:
+                modified = file.stat().st_mtime
+                first, last = min(first, modified), max(last, modified)
+    return _under_way(name, draws / (ensemble.draws * ensemble.chains), first, last, now, stale)
+
+
+def _series(series: Series, out: Path, now: float) -> Progress:
+    name, file = f"produce {series.label}", out / "series" / f"{series.label}.h5"
+    stale = ""
+    if file.exists() and is_produced(file):
+        told = read_produced(file).attributes
+        if (told["id"], int(told["chains"])) == (series.id, series.chains):
+            return Progress(name, "done", 1.0, told=_runs(file))
+        stale = f"a series of {told['chains']} chains is there"
+    directory, total = out / "state" / series.id, sum(chains for _, _, chains in series.stages)
+    files = list(directory.glob("*.npz")) if directory.is_dir() else []
+    times = [f.stat().st_mtime for f in files]
+    done = sum(not f.name.endswith(".running.npz") for f in files)
+    return _under_way(name, done / total, min(times, default=now), max(times, default=0.0), now, stale)
+
+
+def _under_way(name: str, fraction: float, first: float, last: float, now: float, stale: str) -> Progress:
+    if not last:
+        return Progress(name, "stale" if stale else "not begun", 0.0, told=stale)
+    left = (last - first) / fraction * (1.0 - fraction) if 0.0 < fraction < 1.0 else None
+    ago = f"last commit {duration(now - last)} ago"
+    return Progress(
+        name, "running" if now - last < QUIET else "waiting", fraction, left, "; ".join(filter(None, [ago, stale]))
+    )
+
+
+def _analysis(name: str, made: Path, needed: Sequence[Path]) -> Progress:
+    missing = sum(not path.exists() for path in needed)
+    if not made.exists():
+        return Progress(name, "not begun", 0.0, told=f"waits for {missing} of {len(needed)} files" if missing else "")
+    if missing or any(path.stat().st_mtime > made.stat().st_mtime for path in needed):
+        return Progress(name, "stale", 0.0, told="older than what it is made of")
+    return Progress(name, "done", 1.0)
+
+
+def _runs(path: Path) -> str:
+    """What the sidecar says of the runs that made a file."""
+    sidecar = path.with_suffix(".provenance.json")
+    try:
+        runs = json.loads(sidecar.read_text())
+        hosts = sorted({str(r["host"]) for r in runs})
+        return (
+            f"{len(runs)} run{'s' * (len(runs) > 1)} on {', '.join(hosts)}, {duration(sum(r['seconds'] for r in runs))}"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min, 2.5 h or 3.1 d."""
+    for limit, unit, digits in ((90, 1.0, "s"), (5400, 60.0, "min"), (172800, 3600.0, "h")):
+        if seconds < limit:
+            value = seconds / unit
+            return f"{value:.1f} {digits}" if digits == "h" else f"{value:.0f} {digits}"
+    return f"{seconds / 86400:.1f} d"
+
+
+def table(campaign: Campaign, rows: Sequence[Progress]) -> Table:
+    """For a terminal."""
+    counts = {state: sum(r.state == state for r in rows) for state in dict.fromkeys(r.state for r in rows)}
+    title = f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    return Table(title, ["result", "state", "done", "left", ""], list(_cells(rows)))
+
+
+def _cells(rows: Sequence[Progress]) -> Iterator[list[str]]:
+    for r in rows:
+        yield [r.name, r.state, f"{r.fraction:.0%}", duration(r.left) if r.left is not None else "-", r.told]
