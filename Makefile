@@ -26,7 +26,7 @@ campaign: env
 	snakemake --workflow-profile cluster/profiles/local --config campaign=$(CAMPAIGN)
 
 test: env
-	$(PYTEST) -m "not slurm and not campaign"
+	$(PYTEST) -m "not campaign"
 
 campaigns: env
 	pytest -m campaign tests/campaigns

@@ -36,9 +36,8 @@ def slurm(*command: str) -> str:
     except FileNotFoundError:
         raise InputError(f"{command[0]}: expected SLURM's command on PATH, found none") from None
     if done.returncode:
-        raise InputError(
-            f"{' '.join(command[:3])}: expected exit status 0, found {done.returncode}: {done.stderr.strip()}"
-        )
+        told = " / ".join(done.stderr.split("\n")).strip(" /")
+        raise InputError(f"{' '.join(command[:3])}: expected exit status 0, found {done.returncode}: {told}")
     return done.stdout
 
 
