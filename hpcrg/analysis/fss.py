@@ -95,7 +95,7 @@ def by_samples(
     samples: Sequence[Samples], known: References, name: str, notes: Sequence[Note] = ()
 ) -> tuple[list[Estimate], FigureData]:
     """Quenched disorder, smallest size first: by crossing alone, since the points of a size share their samples."""
-    beta = shared_grid(samples)
+    beta = shared_grid(samples, 0.0)
     found, more = _attempt("fss/crossing", lambda: quenched.estimates(samples, beta, known))
     lines, points = [quenched.splines(s, beta) for s in samples], [quenched.measure(s) for s in samples]
     style = fss_figures.GLASS if samples[0].glass else fss_figures.SAMPLES
@@ -107,7 +107,8 @@ def analyse(
     sums: Sequence[BankSums], known: References, name: str, notes: Sequence[Note] = ()
 ) -> tuple[list[Estimate], FigureData]:
     """Everything after the banks are reduced and checked, smallest size first."""
-    beta = shared_grid(sums)
+    heat = max(float(np.var(s.series[..., 0], axis=(1, 2)).max()) for s in sums)
+    beta = shared_grid(sums, heat)
     lines = [curves(s, beta) for s in sums]
     points = [measure_points(s) for s in sums]
     found, more = _attempt("fss/crossing", lambda: by_crossing(sums, lines, known))
@@ -141,8 +142,9 @@ def known_of(exact: Exact, d: int) -> References:
     )
 
 
-def shared_grid(sums: Sequence[BankSums] | Sequence[Samples]) -> Array:
-    """Inverse temperatures, evenly spaced, over the range that all ladders share.
+def shared_grid(sums: Sequence[BankSums] | Sequence[Samples], heat: float) -> Array:
+    """Inverse temperatures, evenly spaced, over the range that all ladders share, closer where the variance of the
+    energy, at most `heat`, is large.
 
     Raises InputError when they share none.
     """
@@ -150,9 +152,6 @@ def shared_grid(sums: Sequence[BankSums] | Sequence[Samples]) -> Array:
     if not low < high:
         ranges = ", ".join(f"{s.label}: {1 / s.betas.max():.5g} to {1 / s.betas.min():.5g}" for s in sums)
         raise InputError(f"scale: expected ladders that share a range of temperatures, found {ranges}")
-    heat = max(
-        (float(np.var(s.series[..., 0], axis=(1, 2)).max()) for s in sums if isinstance(s, BankSums)), default=0.0
-    )
     steps = int(np.clip((high - low) * math.sqrt(heat) * 20.0, GRID - 1, 10 * GRID))
     return np.linspace(low, high, steps + 1)
 
@@ -164,7 +163,7 @@ def _by_collapse(
     start: float | None,
     keep: list[fss_collapse.Result],
 ) -> list[Estimate]:
-    result = fss_collapse.collapse(points, NAMES, start, known.logs.thermal if known.logs else 0.0)
+    result = fss_collapse.collapse(points, NAMES, start, known.logs.thermal)
     keep.append(result)
     if result.fit.bad:
         raise InputError(f"{result.fit.bad}; no estimate is made")

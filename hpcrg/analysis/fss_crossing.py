@@ -17,7 +17,7 @@ from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.crossing import Fit
 from hpcrg.analysis.reweight import Curves
 from hpcrg.estimate import Estimate, Measured, Reference, excess
-from hpcrg.models.base import Logs
+from hpcrg.models.base import NO_LOGS, Logs
 
 Array = NDArray[np.float64]
 NAMES = ("u4", "xi")
@@ -32,7 +32,7 @@ class References:
     beta_nu: Reference | None = None
     gamma_nu: Reference | None = None
     energy: Reference | None = None
-    logs: Logs | None = None
+    logs: Logs = NO_LOGS
 
 
 class Group(Protocol):
@@ -73,7 +73,7 @@ class Crossings:
     lines: Sequence[Curves]
     by_omega: Mapping[float, Fit]
     parts: Mapping[str, float]
-    logs: Logs | None
+    logs: Logs
 
     @property
     def best(self) -> Fit:
@@ -111,7 +111,7 @@ class Crossings:
 
     def nu(self, known: Reference | None) -> Estimate:
         """From the slopes of both observables."""
-        log = self.logs.thermal if self.logs else 0.0
+        log = self.logs.thermal
 
         def at(beta: Array, omega: float, log: float) -> Fit:
             return crossing.inverse_nu(self.lines, NAMES, beta, omega, log)
@@ -139,7 +139,7 @@ class Crossings:
     def energy(self, nu: Estimate, known: Reference | None) -> Estimate:
         """The energy per site, whose corrections fall as L^-(d - 1/nu) where there is no surface."""
         power, spread = self.sums[0].dimension - 1.0 / nu.value, nu.error / nu.value**2
-        log = self.logs.thermal if self.logs else 0.0
+        log = self.logs.thermal
 
         def level(beta: Array, omega: float, log: float, power: float = power) -> Fit:
             return crossing.level(self.lines, "energy", beta, power, omega, log)
@@ -155,11 +155,10 @@ class Crossings:
         grid = self.lines[0].beta
         if known.t_c is None or known.nu is None or not grid[0] < 1.0 / known.t_c.value < grid[-1]:
             return []
-        power_of_log = self.logs.thermal if self.logs else 0.0
         rows, shift = np.full(len(self.best.rows), 1.0 / known.t_c.value), known.t_c.error / known.t_c.value**2
         power, other = (self.sums[0].dimension - 1.0 / value for value in (known.nu.value, nu.value))
 
-        def level(beta: Array, omega: float = OMEGA, power: float = power, log: float = power_of_log) -> Fit:
+        def level(beta: Array, omega: float = OMEGA, power: float = power, log: float = self.logs.thermal) -> Fit:
             return crossing.level(self.lines, "energy", beta, power, omega, log)
 
         levels = {w: level(rows, w) for w in OMEGAS}
@@ -168,7 +167,7 @@ class Crossings:
             "nu": 0.5 * abs(level(rows[:1], power=other).value - levels[OMEGA].value),
             "critical point": 0.5 * abs(level(rows[:1] + shift).value - level(rows[:1] - shift).value),
         }
-        if self.logs:
+        if self.logs.thermal:
             parts["logarithms"] = 0.5 * abs(level(rows[:1], log=0.0).value - levels[OMEGA].value)
         return [self.estimate("e(T_c)", levels[OMEGA], lambda x: x, parts, known.energy, ["energy"])]
 
@@ -180,7 +179,7 @@ def by_crossing(sums: Sequence[Group], lines: Sequence[Curves], known: Reference
     near = fits[OMEGA].value
     parts = _parts(lines, fits, lambda b, n: crossing.critical_beta(b, n, OMEGA, near), lambda beta: 1.0 / beta)
     found = Crossings(sums, lines, fits, parts, known.logs)
-    magnetic = known.logs.magnetic if known.logs else 0.0
+    magnetic = known.logs.magnetic
     nu = found.nu(known.nu)
     estimates = [
         found.estimate("T_c", found.best, lambda x: 1.0 / x, parts, known.t_c, NAMES),

@@ -77,16 +77,12 @@ def _slots_tau(bank: Bank, slots: slice) -> NDArray[np.float64]:
     energy = np.array([bank.ladder("energy", c, slots=slots) for c in range(bank.chains)], np.float64)
     if bank.model.glass and "overlap" in bank.series_names:
         q = np.array([bank.ladder("overlap", c, slots=slots) for c in range(bank.ensemble.chains)])
-        square = (q if q.ndim == 3 else q[..., 0]) ** 2
+        square = q[..., 0] ** 2
     else:
-        square = np.array([_order2(bank, c, slots) for c in range(bank.chains)])
+        order = np.array([bank.ladder("order", c, slots=slots) for c in range(bank.chains)])
+        square = bank.model.order2(order, bank.lattice.volume)
     each = range(energy.shape[1])
     return np.array([[time(energy[:, s]).tau, time(square[:, s]).tau] for s in each])
-
-
-def _order2(bank: Bank, chain: int, slots: slice) -> NDArray[np.float64]:
-    raw = bank.ladder("order", chain, slots=slots)
-    return bank.model.order2(raw if raw.ndim == 3 else raw[..., None], bank.lattice.volume)
 
 
 def _told(tau: float) -> str:

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate, stats
 
-from hpcrg.analysis.autocorrelation import leave_one_out
 from hpcrg.analysis.equilibration import ALARM
 from hpcrg.analysis.fss_crossing import References, by_crossing
 from hpcrg.analysis.graph import Compute, Unit, block_ranges, evaluate
@@ -68,10 +67,6 @@ class Samples:
         """Averages [1 + groups, slot, column]: over all samples, then without each group."""
         by_chain = self.means.mean(axis=1)
         groups = np.array_split(by_chain, min(GROUPS, len(by_chain)))
-        if len({len(g) for g in groups}) == 1:
-            return np.concatenate(
-                [by_chain.mean(axis=0)[None], leave_one_out(np.array([g.mean(axis=0) for g in groups]))]
-            )
         total = by_chain.sum(axis=0)
         rest = [(total - g.sum(axis=0)) / (len(by_chain) - len(g)) for g in groups]
         return np.array([total / len(by_chain), *rest])
@@ -104,12 +99,10 @@ def read(bank: Bank, chain: int, start: int, stop: int) -> Array:
 
     if bank.model.glass:
         q, structure = (bank.ladder(n, chain, start, stop).astype(np.float64) for n in ("overlap", "overlap_structure"))
-        q, structure = (np.atleast_3d(a).transpose(2, 0, 1) for a in (q, structure))  # [pair, slot, measurement]
-        x2 = q**2
+        x2, structure = np.moveaxis(q, -1, 0) ** 2, np.moveaxis(structure, -1, 0)  # [pair, slot, measurement]
     else:
-        raw = over_copies("order")
-        order = raw if raw.ndim == 4 else raw[..., None]
-        x2, structure = bank.model.order2(order, bank.lattice.volume), over_copies("structure")
+        x2 = bank.model.order2(over_copies("order"), bank.lattice.volume)
+        structure = over_copies("structure")
     columns = [over_copies("energy"), np.sqrt(x2), x2, x2**2, structure]
     return np.stack([c.mean(axis=0).T for c in columns], axis=-1)
 

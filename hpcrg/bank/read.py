@@ -28,6 +28,7 @@ from hpcrg.files import sha256
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model
 
+BY_COMPONENT = ("order", "overlap", "link_overlap", "overlap_structure")
 NOT_SERIES = {"spins", "state_hash", "beta", "temperature", "couplings"}
 
 
@@ -126,9 +127,10 @@ class Bank:
     def ladder(
         self, name: str, chain: int, start: int = 0, stop: int | None = None, slots: slice = slice(None)
     ) -> NDArray[Any]:
-        """A series at all slots of one ladder, [slot, measurement] and a component where it has any; a file is opened
-        once for all of them."""
-        return self.stored(name, chain, slots, start, self.measurements if stop is None else stop)
+        """A series at all slots of one ladder, [slot, measurement], or [slot, measurement, component] for the order
+        parameter and what is taken of pairs of copies; a file is opened once for all slots."""
+        values = self.stored(name, chain, slots, start, self.measurements if stop is None else stop)
+        return values[..., None] if name in BY_COMPONENT and values.ndim == 2 else values
 
     def at_draws(self, name: str, chain: int, slot: int, start: int, stop: int) -> NDArray[Any]:
         """A series at the kept draws [start, stop)."""

@@ -44,7 +44,8 @@ def slurm(*command: str) -> str:
 def submit(site: Site, kind: str, directory: Path, name: str, lines: Sequence[str], *options: str) -> str:
     """Submit a bash script of `lines` to the partition `kind`; its number. What it prints goes to NAME.out."""
     script = directory / f"{name}.sh"
-    script.write_text("\n".join(["#!/bin/bash", *site.modules, *lines, ""]))
+    interface = [f"export GLOO_SOCKET_IFNAME={site.interface}"] if site.interface else []
+    script.write_text("\n".join(["#!/bin/bash", *site.modules, *interface, *lines, ""]))
     place = site.place(kind)
     where = [f"--partition={place['slurm_partition']}"] if "slurm_partition" in place else []
     where += [f"--account={site.account}"] if site.account else []

@@ -19,7 +19,7 @@ from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import potts
-from hpcrg.models.base import Exact, Model, Physics
+from hpcrg.models.base import NO_LOGS, Exact, Model, Physics
 from hpcrg.rng import advance
 
 BAXTER = "exact: Baxter, Exactly Solved Models in Statistical Mechanics (1982), section 12.9"
@@ -38,7 +38,7 @@ def square(K: float) -> Exact:
     nu = (2 - y) / (3 - 2 * y)
     values = {"nu": nu, "eta": 0.25, "gamma": 1.75 * nu, "beta": nu / 8, "y_t": 1 / nu, "y_h": 1.875}
     references = {k: Reference(v, 0.0, BAXTER) for k, v in values.items()}
-    return Exact(beta_c=Reference(beta_c, 0.0, BAXTER), logs=potts.FOUR_STATES if K == 1 else None, **references)
+    return Exact(beta_c=Reference(beta_c, 0.0, BAXTER), logs=potts.FOUR_STATES if K == 1 else NO_LOGS, **references)
 
 
 @part

@@ -86,12 +86,15 @@ class Physics(NamedTuple):
 
 @dataclass(frozen=True)
 class Logs:
-    """Powers of ln L beside the powers of L where a scaling field is marginal: the thermal field goes as L^y_t (ln L)^
+    """Powers of ln L beside the powers of L, where a field is marginal: the thermal field goes as L^y_t (ln L)^
     `thermal`, the magnetic one as L^y_h (ln L)^`magnetic`."""
 
-    thermal: float
-    magnetic: float
-    source: str
+    thermal: float = 0.0
+    magnetic: float = 0.0
+    source: str = ""
+
+
+NO_LOGS = Logs()
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Exact:
     binder: Reference | None = None
     xi_ratio: Reference | None = None
     energy: Reference | None = None
-    logs: Logs | None = None
+    logs: Logs = NO_LOGS
 
 
 def no_codes(values: NDArray[Any]) -> NDArray[Any]:

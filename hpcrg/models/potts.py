@@ -12,7 +12,7 @@ from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Logs, Model, Physics, read_int8, write_int8
+from hpcrg.models.base import NO_LOGS, Exact, Logs, Model, Physics, read_int8, write_int8
 from hpcrg.rng import choose
 
 MAX_Q = 127
@@ -46,7 +46,7 @@ def exact(lattice: Lattice, q: int) -> Exact:
     square = lattice.kind == "hypercubic"
     energy = Reference(-1 - 1 / float(np.sqrt(q)), 0.0, BAXTER) if square else None
     references = {k: Reference(v, 0.0, NIENHUIS) for k, v in values.items()}
-    return Exact(beta_c=beta_c, energy=energy, logs=FOUR_STATES if q == 4 else None, **references)
+    return Exact(beta_c=beta_c, energy=energy, logs=FOUR_STATES if q == 4 else NO_LOGS, **references)
 
 
 @part

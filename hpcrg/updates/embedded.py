@@ -20,6 +20,7 @@ from hpcrg.rng import advance, load, store
 from hpcrg.system import System
 from hpcrg.updates.base import Sweep
 from hpcrg.updates.embedded_bonds import compare, make_resolve
+from hpcrg.updates.union import unite
 
 U64 = np.uint64
 U32 = np.uint32
@@ -33,20 +34,6 @@ def seed(work, state):  # type: ignore[no-untyped-def]
     for k in range(U64(STATE_WORDS)):
         state, work[k] = advance(state)
     return state
-
-
-@part
-def unite(parent, root, near, laid):  # type: ignore[no-untyped-def]
-    """The root of two sites where a bond is laid, one of them a root; without a bond the root is joined with itself, so
-    there is no branch."""
-    end = near if laid else root
-    other = U64(parent[U64(parent[end])])
-    while U64(parent[other]) != other:
-        other = U64(parent[other])
-    low, high = min(root, other), max(root, other)
-    parent[high] = U32(low)
-    parent[end] = U32(low)
-    return low
 
 
 def make_gather(system: System) -> Any:

@@ -19,7 +19,7 @@ from hpcrg.rng import advance, choose, load, store
 from hpcrg.system import System
 from hpcrg.updates.base import Sweep, bond_chances
 from hpcrg.updates.cluster_growth import lay_all, lay_four, seed, split
-from hpcrg.updates.union import flatten, root_of
+from hpcrg.updates.union import flatten, root_of, unite
 
 U64 = np.uint64
 U32 = np.uint32
@@ -58,13 +58,7 @@ def join(walker, neighbours, frozen, columns, chance, spare, parent, state):  # 
             for i in range(THREE):
                 bit = (laid >> (SIXTEEN * i + SIXTEEN - ONE)) & ONE
                 joined = (bit == ONE) & satisfied(walker, neighbours, site, TWO * i)
-                near = U64(neighbours[site, TWO * i])
-                end = near if joined else root  # no branch: a root joined with itself stays
-                other = root_of(parent, end)
-                low, high = min(root, other), max(root, other)
-                parent[high] = U32(low)
-                parent[end] = U32(low)
-                root = low
+                root = unite(parent, root, U64(neighbours[site, TWO * i]), joined)
             parent[site] = U32(root)
     return state
 

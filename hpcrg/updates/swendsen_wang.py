@@ -24,7 +24,7 @@ from hpcrg.rng import advance, choose, fraction, load, store
 from hpcrg.system import System
 from hpcrg.updates import embedded, embedded_square, frozen_sublattice
 from hpcrg.updates.base import Sweep, UpdateType, bond_chances, by_system, gap_levels, make_lay, needs_clusters
-from hpcrg.updates.union import flatten, root_of
+from hpcrg.updates.union import flatten, root_of, unite
 
 U64 = np.uint64
 U32 = np.uint32
@@ -48,12 +48,7 @@ def make_label(system: System) -> Any:
                 state, word = advance(state)
                 bond = coupling(couplings, site, k)
                 laid = lay(word, gap(x[site], x[near], bond), beta, table)
-                end = near if laid else root  # no branch: a root joined with itself stays
-                other = root_of(parent, U64(parent[end]))
-                low, high = min(root, other), max(root, other)
-                parent[high] = U32(low)
-                parent[end] = U32(low)
-                root = low
+                root = unite(parent, root, near, laid)
             parent[site] = U32(root)
         return state
 

@@ -20,6 +20,20 @@ def root_of(parent, site):  # type: ignore[no-untyped-def]
 
 
 @part
+def unite(parent, root, near, laid):  # type: ignore[no-untyped-def]
+    """The root of two sites where a bond is laid, one of them a root; without a bond the root is joined with itself, so
+    there is no branch."""
+    end = near if laid else root
+    other = U64(parent[U64(parent[end])])
+    while U64(parent[other]) != other:
+        other = U64(parent[other])
+    low, high = min(root, other), max(root, other)
+    parent[high] = U32(low)
+    parent[end] = U32(low)
+    return low
+
+
+@part
 def flatten(parent, sizes):  # type: ignore[no-untyped-def]
     """Point every site at its root, count sites per root, and return the sums of size^2 and size^4 and the number of
     clusters."""

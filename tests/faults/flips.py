@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -150,8 +149,6 @@ def run_all(flips: int, seed: int) -> int:
                     print(f"{kind}: bit {at} of {len(kept)} bytes: {found[:300]}", flush=True)
                 target.write_bytes(kept)
             print(f"{kind}: {dict(tally)}", flush=True)
-        shutil.rmtree(directory, ignore_errors=True)
-        Path(directory).mkdir()
     return wrong
 
 

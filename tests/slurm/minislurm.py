@@ -26,6 +26,22 @@ from pathlib import Path
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 PATIENCE = 30.0
+SITE = """
+launcher = "srun --mpi=pmi2"
+ranks_per_node = 1
+processes_per_node = 1
+interface = "lo"
+[partitions]
+cpu = "cpu"
+gpu = "gpu"
+[dask]
+jobs = 2
+cores = 1
+processes = 1
+memory = "1GB"
+walltime = "00:10:00"
+"""
+"""A site file for it: ranks and training processes each on a node of their own, Dask workers as jobs."""
 
 
 def missing() -> list[str]:

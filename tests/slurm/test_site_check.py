@@ -4,29 +4,15 @@ import subprocess
 import sys
 
 import pytest
+from minislurm import SITE
 
 pytestmark = [pytest.mark.slurm, pytest.mark.mpi]
-SITE = """
-launcher = "srun --mpi=pmi2"
-ranks_per_node = 1
-processes_per_node = 1
-interface = "lo"
-[partitions]
-cpu = "cpu"
-gpu = "gpu"
-[dask]
-jobs = 2
-cores = 1
-processes = 1
-memory = "1GB"
-walltime = "00:10:00"
-"""
 
 
 def check(slurm, place, site):
     """Level and text of every subject, and the exit status."""
     (place / "site.toml").write_text(site)
-    environment = slurm.environment | {"HYDRA_IFACE": "lo", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = slurm.environment | {"HYDRA_IFACE": "lo"}
     command = [sys.executable, "-m", "hpcrg", "site", "check", "site.toml", "--patience", "120"]
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=500)
     rows = [line.split(maxsplit=2) for line in done.stdout.splitlines()]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from minislurm import SITE
 
 pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,28 +26,13 @@ scale: {fss: {ensemble: scan}}
 flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 1, epochs: 3}}
 """
-SITE = """
-launcher = "srun --mpi=pmi2"
-ranks_per_node = 1
-processes_per_node = 1
-interface = "lo"
-[partitions]
-cpu = "cpu"
-gpu = "gpu"
-[dask]
-jobs = 2
-cores = 1
-processes = 1
-memory = "1GB"
-walltime = "00:10:00"
-"""
 
 
 def snakemake(place, profile, environment, *more):
     """Snakemake with a profile of this project."""
     command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(place),
                "--workflow-profile", str(ROOT / "cluster/profiles" / profile), *more]  # fmt: skip
-    environment = environment | {"HYDRA_IFACE": "lo", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = environment | {"HYDRA_IFACE": "lo"}
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
