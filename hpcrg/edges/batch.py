@@ -74,5 +74,10 @@ def wait(number: str, directory: Path, name: str, patience: float, done: Callabl
             break
         time.sleep(POLL)
         state = state_of(number)
+    return Ended(number, state, output_of(directory, name))
+
+
+def output_of(directory: Path, name: str) -> str:
+    """What a job has printed; nothing before it starts."""
     path = directory / f"{name}.out"
-    return Ended(number, state, path.read_text(errors="replace") if path.exists() else "")
+    return path.read_text(errors="replace") if path.exists() else ""

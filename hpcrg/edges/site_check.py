@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcrg.edges.batch import WAITING, Ended, slurm, submit, wait
+from hpcrg.edges.batch import WAITING, Ended, output_of, slurm, submit, wait
 from hpcrg.errors import InputError
 from hpcrg.site import Site
 
@@ -42,6 +42,10 @@ class Check:
     def job(self, kind: str, name: str, lines: list[str], *options: str) -> Ended:
         """Run a job to its end."""
         return wait(submit(self.site, kind, self.directory, name, lines, *options), self.directory, name, self.patience)
+
+    def printed(self, name: str) -> str:
+        """What a job has printed so far."""
+        return output_of(self.directory, name)
 
     def run(self) -> Iterator[Verdict]:
         """Every check, in order; the first one decides whether the others make sense."""
@@ -97,10 +101,9 @@ class Check:
         """Whether SIGURG, which comes before a time limit, reaches a process under the launcher."""
         line = f"{self.site.launcher} -n 2 {PYTHON} -m mpi4py -m hpcrg.edges.site_probe signal"
         number = submit(self.site, "cpu", self.directory, "signals", [line], "--ntasks=2", "--time=3")
-        path = self.directory / "signals.out"
 
         def ready(state: str) -> bool:
-            return state not in WAITING or (path.exists() and path.read_text().count("ready") == 2)
+            return state not in WAITING or self.printed("signals").count("ready") == 2
 
         waited = wait(number, self.directory, "signals", self.patience, ready)
         if waited.output.count("ready") == 2:
@@ -116,21 +119,15 @@ class Check:
         """Whether a job that is put back into the queue starts again."""
         lines = ["echo restart ${SLURM_RESTART_COUNT:-0}", '[ -n "$SLURM_RESTART_COUNT" ] || sleep 120']
         number = submit(self.site, "cpu", self.directory, "requeue", lines, "--requeue", "--time=3")
-        path = self.directory / "requeue.out"
-        wait(
-            number,
-            self.directory,
-            "requeue",
-            self.patience,
-            lambda state: path.exists() and "restart" in path.read_text(),
-        )
+        wait(number, self.directory, "requeue", self.patience, lambda state: "restart" in self.printed("requeue"))
         try:
             slurm("scontrol", "requeue", number)
         except InputError as error:
             slurm("scancel", number)
             return Verdict("requeue", "WARNING", f"not allowed; Snakemake's retries have to do: {error}")
-        ended = wait(number, self.directory, "requeue", self.patience, lambda state: "restart 1" in path.read_text())
-        if "restart 1" in ended.output:
+        again = "restart 1"
+        ended = wait(number, self.directory, "requeue", self.patience, lambda state: again in self.printed("requeue"))
+        if again in ended.output:
             return Verdict("requeue", "PASSED", "a job put back into the queue started again")
         return Verdict("requeue", "WARNING", f"a job put back into the queue did not start again; {_told(ended)}")
 
