@@ -31,9 +31,8 @@ LAUNCHER = "mpiexec" if CORES else SITE.launcher
 DASK = f"--scheduler slurm:{config['site']}" if not CORES and SITE.dask else ""
 STOP_EARLY = "'--signal=URG@120'"  # two minutes before the limit of a job; all verbs that take long hear it
 shell.prefix("".join(f"{line}; " for line in SITE.modules if not CORES))
-if SITE.interface and not CORES:
-    os.environ["GLOO_SOCKET_IFNAME"] = SITE.interface
-os.environ.update(ONE_THREAD_A_PROCESS | {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
+BETWEEN_NODES = {"GLOO_SOCKET_IFNAME": SITE.interface} if SITE.interface and not CORES else {}
+os.environ.update(ONE_THREAD_A_PROCESS | BETWEEN_NODES | {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
 
 
 wildcard_constraints:
