@@ -8,7 +8,6 @@ may be running, or one draw takes longer than that.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError
 from hpcrg.figures import Table
 from hpcrg.producing import Series
+from hpcrg.provenance import read_sidecar
 from hpcrg.sampler import chain_directory
 from hpcrg.tuning import read_ladder
 
@@ -132,15 +132,12 @@ def _analysis(name: str, made: Path, needed: Sequence[Path]) -> Progress:
 
 def _runs(path: Path) -> str:
     """What the sidecar says of the runs that made a file."""
-    sidecar = path.with_suffix(".provenance.json")
-    try:
-        runs = json.loads(sidecar.read_text())
-        hosts = sorted({str(r["host"]) for r in runs})
-        return (
-            f"{len(runs)} run{'s' * (len(runs) > 1)} on {', '.join(hosts)}, {duration(sum(r['seconds'] for r in runs))}"
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    runs = read_sidecar(path)
+    hosts = sorted({str(host) for r in runs for host in r.get("hosts") or [r.get("host")]})
+    lost = sum(r.get("outcome") == "lost" for r in runs)
+    spent = duration(sum(r.get("seconds") or 0.0 for r in runs))
+    told = f"{len(runs)} run{'s' * (len(runs) > 1)} on {', '.join(hosts)}, {spent}" if runs else ""
+    return told + (f", {lost} of them killed" if lost else "")
 
 
 def duration(seconds: float) -> str:

@@ -114,7 +114,7 @@ def encode(model: Model, lattice: Lattice, spins: NDArray[Any]) -> NDArray[Any]:
     shaped = spins.reshape(-1, *lattice.array_shape)
     if not packed(model):
         return shaped.astype(np.int8, copy=False)
-    return np.packbits(model.codes(shaped).astype(bool), axis=-1)
+    return np.packbits(model.codes(shaped).view(bool), axis=-1)
 
 
 def decode(model: Model, lattice: Lattice, stored: NDArray[Any]) -> NDArray[Any]:

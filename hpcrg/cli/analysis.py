@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +11,7 @@ import typer
 
 from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Workers, app
 from hpcrg.errors import InputError, expected
+from hpcrg.provenance import told
 
 
 @app.command()
@@ -22,7 +25,8 @@ def evaluate(
     from hpcrg import evaluation
     from hpcrg.campaign import load
 
-    _write(output, evaluation.run(load(campaign), name, files))
+    with told(output, f"evaluate {name}"):
+        _write(output, evaluation.run(load(campaign), name, files))
 
 
 @app.command()
@@ -42,7 +46,7 @@ def flow(
 
     loaded = load(campaign)
     spec = _named(loaded.flow, "flow", name)
-    with _dask(loaded, workers, threads, scheduler) as compute:
+    with _dask(loaded, f"flow {name}", output, workers, threads, scheduler) as compute:
         _write(output, mcrg.run(banks, name, spec, compute, chunk << 20))
 
 
@@ -71,10 +75,11 @@ def scale(
         if workers or threads or scheduler:
             raise InputError("scale --train: expected none of --workers, --threads and --scheduler, found some")
         train_spec = _named(loaded.train, "train", train_name)
-        _write(output, outputs.run(files[0], train_name, train_spec))
+        with told(output, f"scale {train_name}"):
+            _write(output, outputs.run(files[0], train_name, train_spec))
     else:
         spec = _named(loaded.scale, "scale", str(name))
-        with _dask(loaded, workers, threads, scheduler) as compute:
+        with _dask(loaded, f"scale {name}", output, workers, threads, scheduler) as compute:
             _write(output, fss.run(files, str(name), spec, compute, chunk << 20))
 
 
@@ -116,7 +121,8 @@ def report(
     """One HTML page that sets all estimates side by side."""
     from hpcrg.report.page import write
 
-    write(campaign, files, estimates, output)
+    with told(output, "report"):
+        write(campaign, files, estimates, output)
 
 
 def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
@@ -125,10 +131,19 @@ def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
     return specs[name]
 
 
-def _dask(campaign: Any, workers: int | None, threads: bool, scheduler: str | None) -> Any:
+@contextmanager
+def _dask(
+    campaign: Any, what: str, output: Path, workers: int | None, threads: bool, scheduler: str | None
+) -> Iterator[Any]:  # fmt: skip
+    """What runs graphs; its own workers are counted in what the sidecar of `output` tells."""
     from hpcrg.edges.dask import computing
 
-    return computing(workers or campaign.resources.workers, not threads, scheduler)
+    count = workers or campaign.resources.workers
+    with (
+        told(output, what, 0 if threads or scheduler else count),
+        computing(count, not threads, scheduler) as compute,
+    ):
+        yield compute
 
 
 def _write(output: Path, result: Any) -> None:

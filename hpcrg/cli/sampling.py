@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from hpcrg.cli.options import Banks, CampaignFile, Interval, Output, Ranks, TimeLimit, app
 from hpcrg.errors import InputError
+from hpcrg.provenance import told
 
 
 @app.command()
@@ -65,7 +67,7 @@ def tune(
     from hpcrg.tuning import tune_ladder
 
     loaded = load(campaign)
-    with reporting(f"tune {ensemble}") as report:
+    with told(output, f"tune {ensemble}"), reporting(f"tune {ensemble}") as report:
         tune_ladder(loaded, ensemble, output, report)
 
 
@@ -134,11 +136,12 @@ def inspect(
     from hpcrg.bank import is_produced
     from hpcrg.tables import show
 
-    data = inspect_banks([path for path in banks if not is_produced(path)])
-    for table in [*data.tables, *(evaluation.inspect(path) for path in banks if is_produced(path))]:
-        show(table)
-    if figures:
-        figure_files.save(figures, data)
+    with told(figures, "inspect") if figures else nullcontext():
+        data = inspect_banks([path for path in banks if not is_produced(path)])
+        for table in [*data.tables, *(evaluation.inspect(path) for path in banks if is_produced(path))]:
+            show(table)
+        if figures:
+            figure_files.save(figures, data)
 
 
 @app.command()

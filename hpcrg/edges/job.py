@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hpcrg import __version__
 from hpcrg.comm import Alone, Comm
 from hpcrg.edges.signals import stop_requests
 from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
-from hpcrg.files import write_atomically
 from hpcrg.producing import Stop
 from hpcrg.progress import Report, reporting
+from hpcrg.provenance import JOURNAL, Journal, noted, used, write_sidecar
 
-PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
 LAUNCHER_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 
 
@@ -53,16 +47,17 @@ def job(
     """Run on all ranks with the state directory of `identifier` locked; afterwards rank 0 notes who made `output`.
     Raises InputError when another run holds the state."""
     comm = world(ranks)
-    begun = time.time()
+    journal = Journal(state / identifier / JOURNAL) if comm.rank == 0 else None
     with (
         _owned(state / identifier, what, comm),
         stop_requests(time_limit) as stop,
         reporting(title, quiet=comm.rank != 0) as report,
         _together(comm),
+        noted(journal, identifier, comm.size, lambda: comm.gather(used())),
     ):
         yield Job(comm, stop, report)
-    if comm.rank == 0:
-        _provenance(identifier, output, comm.size, begun)
+    if journal:
+        write_sidecar(output, journal.runs())
 
 
 @contextmanager
@@ -99,32 +94,3 @@ def _owned(directory: Path, what: str, comm: Comm) -> Iterator[None]:
     finally:
         if lock is not None:
             lock.release()
-
-
-def _provenance(identifier: str, output: Path, ranks: int, begun: float) -> None:
-    """Who made the file, when and where: a sidecar, so that equal physics gives equal files."""
-    path = output.with_suffix(".provenance.json")
-    runs = _earlier(path)
-    runs.append({
-        "id": identifier, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
-        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
-        "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
-        "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: _version(p) for p in PACKAGES},
-    })  # fmt: skip
-    write_atomically(path, json.dumps(runs, indent=1).encode())
-
-
-def _earlier(path: Path) -> list[dict[str, object]]:
-    """The runs recorded so far; none where the sidecar cannot be read, which is no reason to lose a file."""
-    try:
-        found: list[dict[str, object]] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return []
-    return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

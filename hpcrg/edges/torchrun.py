@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from hpcrg.edges.signals import stop_requests
 from hpcrg.errors import EXIT_STATUS, InputError, Interrupted, expected
 from hpcrg.progress import reporting
+from hpcrg.provenance import JOURNAL, Journal, Used, noted, used, write_sidecar
 
 if TYPE_CHECKING:
     from hpcrg.campaign import TrainSpec
@@ -91,12 +92,25 @@ def run_training(
 
     with process_group() as place, stop_requests(time_limit) as stop:
         try:
-            with _owned(state, place), reporting(f"train {name}", quiet=place.rank != 0) as report:
+            first = place.rank == 0
+            journal = Journal(state / JOURNAL) if first else None
+            with (
+                _owned(state, place),
+                reporting(f"train {name}", quiet=not first) as report,
+                noted(journal, f"train {name}", place.world, _processes_here),
+            ):
                 run(banks, name, spec, seed, output, state, place, Limits(interval, stop), report)
+            if journal:
+                write_sidecar(output, journal.runs())
         except tuple(EXIT_STATUS) as error:
             if place.rank == 0:
                 raise
             sys.exit(next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)))
+
+
+def _processes_here() -> list[Used]:
+    """What the training processes of this host took, each taken for as large as this one."""
+    return [used()] * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg", nodes: int = 1) -> int:

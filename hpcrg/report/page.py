@@ -21,6 +21,8 @@ from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.estimate import Estimate
 from hpcrg.figures import Figure, FigureData, Note
 from hpcrg.files import sha256, write_atomically
+from hpcrg.provenance import SIDECAR as PROVENANCE
+from hpcrg.provenance import sidecar
 from hpcrg.report.draw import comparison_svg, figure_svg
 from hpcrg.report.labels import html
 from hpcrg.report.rows import MEANING, SIGNIFICANT, TENSION, Analysis, Row, differences, ordered, row
@@ -28,8 +30,10 @@ from hpcrg.report.rows import MEANING, SIGNIFICANT, TENSION, Analysis, Row, diff
 PACKAGES = (
     "numpy", "scipy", "numba", "h5py", "dask", "distributed", "torch", "mpi4py", "mpich", "snakemake", "matplotlib",
 )  # fmt: skip
-FIGURES, PROVENANCE = ".figures.json", ".provenance.json"
+FIGURES = ".figures.json"
 RUN = ("id", "begun", "seconds", "host", "ranks", "job", "hpcrg", "packages")
+LATER = ("restart", "git", "outcome", "hosts")
+"""What older sidecars do not tell."""
 SHORT = 6
 """Tables of more rows than this are folded."""
 
@@ -45,15 +49,17 @@ class Drawing:
 def write(campaign_path: Path, files: Sequence[Path], estimates_path: Path, output: Path) -> None:
     """Write the page and the merged estimates.
 
-    `files` are estimates (X.json), figure data (X.figures.json) and, if there are any, the sidecars of banks
-    (X.provenance.json; one that is missing is left out); those in `banks` and `series` beside the page are found
-    without being named. Raises InputError for anything else, with the file's name, before anything is written.
+    `files` are estimates (X.json), figure data (X.figures.json) and, if there are any, sidecars
+    (X.provenance.json; one that is missing is left out); those of the campaign's own results are found without being
+    named. Raises InputError for anything else, with the file's name, before anything is written.
     """
     campaign = load(campaign_path)
     analyses = read(files)
     merged = ordered([e for a in analyses for e in a.estimates])
     sidecars = [output.parent / "banks" / f"{e.label}{PROVENANCE}" for e in campaign.ensembles()]
     sidecars += [output.parent / "series" / f"{s.label}{PROVENANCE}" for s in campaign.series()]
+    sidecars += [output.parent / "train" / name / f"series{PROVENANCE}" for name in campaign.train]
+    sidecars += [sidecar(path) for path in files if not path.name.endswith((FIGURES, PROVENANCE))]
     read_too = [p for p in sidecars if p.exists() and p not in files]
     page = render(campaign, campaign_path.read_text(), analyses, provenance(campaign, [*files, *read_too]))
     estimate.save(estimates_path, merged)
@@ -184,7 +190,7 @@ def _runs(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         runs = json.loads(path.read_text())
-        return [{key: run[key] for key in RUN} for run in runs]
+        return [{key: run[key] for key in RUN} | {key: run.get(key) for key in LATER} for run in runs]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{expected(str(path), 'a list of sampling runs', type(error).__name__)}: {error}") from None
 
