@@ -83,8 +83,12 @@ class Site(Spec):
 
     def sampling(self, ranks: int) -> dict[str, Any]:
         """The same for so many MPI ranks."""
-        spread = {"nodes": -(-ranks // self.ranks_per_node)} if self.ranks_per_node and ranks > 1 else {}
+        spread = {"nodes": self.sampling_nodes(ranks)} if self.ranks_per_node and ranks > 1 else {}
         return self.place("cpu") | spread
+
+    def sampling_nodes(self, ranks: int) -> int:
+        """Nodes for so many MPI ranks; one where the batch system decides."""
+        return -(-ranks // self.ranks_per_node) if self.ranks_per_node else 1
 
     def training(self, processes: int, gpus: int) -> dict[str, Any]:
         """The same for so many training processes, on nodes of `gpus` GPUs each (0: on CPUs). On several nodes one task

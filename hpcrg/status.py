@@ -8,13 +8,14 @@ may be running, or one draw takes longer than that.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcrg.bank import is_produced, open_bank, read_produced
+from hpcrg.bank import headline, is_produced, open_bank, read_produced
 from hpcrg.campaign import Campaign
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError
@@ -25,6 +26,10 @@ from hpcrg.sampler import chain_directory
 from hpcrg.tuning import read_ladder
 
 QUIET = 120.0
+NAMES = {"betas": "temperatures", "measure": "spacing of measurements", "keep": "spacing of draws",
+         "version": "version of the kernels"}  # fmt: skip
+"""What a campaign's reader calls parts of an identity."""
+DONE = "done"
 SEGMENT = re.compile(r"draws-(\d+)-(\d+)\.h5")
 
 
@@ -63,6 +68,28 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
     return [*found, _analysis("report", out / "report.html", estimates)]
 
 
+def standing(ensemble: Ensemble, bank: Path) -> str:
+    """What sampling an ensemble will add to the bank that is there: nothing, more draws or chains, or all, since it is
+    another ensemble, with what differs."""
+    if not bank.exists():
+        return "new"
+    try:
+        there = headline(bank)
+    except InputError as error:
+        return f"new: {error}"
+    size = f"{there.chains} chains x {there.draws} draws"
+    if not ensemble.betas:
+        return f"{size}, if the ladder stays"
+    if there.id != ensemble.id:
+        wanted = json.loads(json.dumps(ensemble.identity()))
+        other = [NAMES.get(key, key) for key in wanted if there.identity.get(key) != wanted[key]]
+        return f"new: other {', '.join(other)} than the bank of {size} there"
+    if (there.chains, there.draws) == (ensemble.chains, ensemble.draws):
+        return DONE
+    more = there.chains < ensemble.chains or there.draws < ensemble.draws
+    return f"{'extends' if more else 'cut from'} {size}"
+
+
 def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> Progress:
     name = f"sample {ensemble.label}"
     if not ensemble.betas:
@@ -78,7 +105,7 @@ def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> 
                 if (there.id, there.ensemble.draws, there.ensemble.chains) == (
                     ensemble.id, ensemble.draws, ensemble.chains
                 ):  # fmt: skip
-                    return Progress(name, "done", 1.0, told=_runs(bank))
+                    return Progress(name, DONE, 1.0, told=_runs(bank))
                 stale = f"a bank of {there.ensemble.chains} x {there.draws} draws" + (
                     "" if there.id == ensemble.id else " of another ensemble"
                 ) + " is there"  # fmt: skip
@@ -102,7 +129,7 @@ def _series(series: Series, out: Path, now: float) -> Progress:
     if file.exists() and is_produced(file):
         told = read_produced(file).attributes
         if (told["id"], int(told["chains"])) == (series.id, series.chains):
-            return Progress(name, "done", 1.0, told=_runs(file))
+            return Progress(name, DONE, 1.0, told=_runs(file))
         stale = f"a series of {told['chains']} chains is there"
     directory, total = out / "state" / series.id, sum(chains for _, _, chains in series.stages)
     files = list(directory.glob("*.npz")) if directory.is_dir() else []
@@ -127,7 +154,7 @@ def _analysis(name: str, made: Path, needed: Sequence[Path]) -> Progress:
         return Progress(name, "not begun", 0.0, told=f"waits for {missing} of {len(needed)} files" if missing else "")
     if missing or any(path.stat().st_mtime > made.stat().st_mtime for path in needed):
         return Progress(name, "stale", 0.0, told="older than what it is made of")
-    return Progress(name, "done", 1.0)
+    return Progress(name, DONE, 1.0)
 
 
 def _runs(path: Path) -> str:
@@ -153,7 +180,7 @@ def table(campaign: Campaign, rows: Sequence[Progress]) -> Table:
     """For a terminal."""
     counts = {state: sum(r.state == state for r in rows) for state in dict.fromkeys(r.state for r in rows)}
     title = f"{campaign.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
-    return Table(title, ["result", "state", "done", "left", ""], list(_cells(rows)))
+    return Table(title, ["result", "state", DONE, "left", ""], list(_cells(rows)))
 
 
 def _cells(rows: Sequence[Progress]) -> Iterator[list[str]]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpcrg.figures import Table
+from hpcrg.forecast import Step
 from hpcrg.plan import Cost, SeriesCost
+from hpcrg.status import DONE, duration
+
+JOB = ["run time", "memory", "used"]
+"""Columns of a job: as foreseen, corrected by jobs of its kind that are done, and as used by itself."""
 
 
 def show(table: Table) -> None:
@@ -26,29 +31,42 @@ def amount(value: float, units: Sequence[str] = ("", "k", "M", "G", "T", "P")) -
     return f"{value:.3g} {units[-1]}"
 
 
-def plan_table(costs: Sequence[Cost]) -> Table:
-    """Ensembles with their ids and costs, and the sum."""
+def plan_table(costs: Sequence[Cost], steps: Sequence[Step], standings: Sequence[str]) -> Table:
+    """Ensembles with their ids, costs, jobs and what of them is there, and the sum."""
     rows = [
         [c.ensemble.label, c.ensemble.id if c.ensemble.betas else "(ladder to be tuned)",
          str(c.ensemble.slots or "-"), str(c.ensemble.chains), str(c.ensemble.draws), amount(c.spin_updates),
-         f"{c.core_hours:.4f}", f"{amount(c.memory)}B", f"{amount(c.disk)}B"]
-        for c in costs
+         f"{c.core_hours:.4f}", f"{amount(c.disk)}B", *_job(step), standing]
+        for c, step, standing in zip(costs, steps, standings, strict=True)
     ]  # fmt: skip
     rows.append(["total", "", "", "", "", amount(sum(c.spin_updates for c in costs)),
-                 f"{sum(c.core_hours for c in costs):.4f}", f"{amount(max(c.memory for c in costs))}B",
-                 f"{amount(sum(c.disk for c in costs))}B"])  # fmt: skip
-    columns = ["ensemble", "id", "slots", "chains", "draws", "spin updates", "core-hours", "memory a rank", "disk"]
+                 f"{sum(c.core_hours for c in costs):.4f}", f"{amount(sum(c.disk for c in costs))}B",
+                 "", "", "", f"{sum(s != DONE for s in standings)} to sample"])  # fmt: skip
+    columns = ["ensemble", "id", "slots", "chains", "draws", "spin updates", "core-hours", "disk", *JOB, "standing"]
     return Table("Plan (core-hours from kernels timed on this host; disk before compression)", columns, rows)
 
 
-def series_plan_table(costs: Sequence[SeriesCost]) -> Table:
-    """Series with their ids and costs, and the sum."""
+def series_plan_table(costs: Sequence[SeriesCost], steps: Sequence[Step]) -> Table:
+    """Series with their ids, costs and jobs, and the sum."""
     rows = [
         [c.series.label, c.series.id, str(c.series.chains), amount(c.steps), f"{c.core_hours:.4f}",
-         f"{amount(c.memory)}B", f"{amount(c.disk)}B"]
-        for c in costs
+         f"{amount(c.disk)}B", *_job(step)]
+        for c, step in zip(costs, steps, strict=True)
     ]  # fmt: skip
     rows.append(["total", "", "", amount(sum(c.steps for c in costs)), f"{sum(c.core_hours for c in costs):.4f}",
-                 f"{amount(max(c.memory for c in costs))}B", f"{amount(sum(c.disk for c in costs))}B"])  # fmt: skip
-    columns = ["series", "id", "chains", "steps", "core-hours", "memory a rank", "disk"]
+                 f"{amount(sum(c.disk for c in costs))}B", "", "", ""])  # fmt: skip
+    columns = ["series", "id", "chains", "steps", "core-hours", "disk", *JOB]
     return Table("What the series will cost on this host, roughly", columns, rows)
+
+
+def jobs_table(steps: Sequence[Step]) -> Table:
+    """Run time and memory of jobs as foreseen, and as used where they are done."""
+    rows = [[s.title, str(s.processes), *_job(s)] for s in steps]
+    return Table("Other jobs (memory of all processes together)", ["job", "processes", *JOB], rows)
+
+
+def _job(step: Step) -> list[str]:
+    used = "-"
+    if step.used:
+        used = f"{duration(step.used['seconds'])}, {amount(step.used['memory'])}B"
+    return [duration(step.seconds), f"{amount(step.memory)}B", used]

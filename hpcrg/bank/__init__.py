@@ -2,11 +2,11 @@
 
 from hpcrg.bank.export import export
 from hpcrg.bank.produced import ProducedFile, is_produced, read_produced, write_produced
-from hpcrg.bank.read import Bank, open_bank
+from hpcrg.bank.read import Bank, Headline, headline, open_bank
 from hpcrg.bank.series import SeriesBlock, read_series, write_series
 from hpcrg.bank.write import write_bank
 
 __all__ = [
-    "Bank", "ProducedFile", "SeriesBlock", "export", "is_produced", "open_bank", "read_produced", "read_series",
-    "write_bank", "write_produced", "write_series",
+    "Bank", "Headline", "ProducedFile", "SeriesBlock", "export", "headline", "is_produced", "open_bank",
+    "read_produced", "read_series", "write_bank", "write_produced", "write_series",
 ]  # fmt: skip

@@ -203,11 +203,39 @@ def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> Non
         raise ValueError(expected(segment.filename, f"ensemble {identifier}, chain {chain}, draw {start}", found))
 
 
+@dataclass(frozen=True)
+class Headline:
+    """What a bank holds: its id, the identity that the id hashes, chains and draws."""
+
+    id: str
+    identity: dict[str, Any]
+    chains: int
+    draws: int
+
+
+def headline(path: Path) -> Headline:
+    """What the attributes of a bank say; nothing behind them is looked at. Raises InputError and CorruptFile."""
+    with _opened(path) as file, reading(path, "attributes"):
+        a = file.attrs
+        return Headline(str(a["id"]), json.loads(a["ensemble"]), int(a["chains"]), int(a["draws"]))
+
+
 @contextmanager
 def open_bank(path: Path | str) -> Iterator[Bank]:
     """Open a bank for reading. Raises InputError when it is not a bank, CorruptFile when its attributes or segments
     are not what it says."""
     path = Path(path)
+    with _opened(path) as file:
+        with reading(path, "attributes"):
+            a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
+            bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
+            _segments_present(bank)
+        yield bank
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file of a bank whose attributes fit their digest."""
     try:
         check_seal(path)
         file = h5py.File(path, "r")
@@ -219,10 +247,7 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
                 raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
             if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
                 raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
-            a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
-            bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
-            _segments_present(bank)
-        yield bank
+        yield file
 
 
 def _segments_present(bank: Bank) -> None:

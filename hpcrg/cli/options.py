@@ -14,6 +14,7 @@ app = typer.Typer(
 
 CampaignFile = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="The campaign's YAML file.")]
 Output = Annotated[Path, typer.Option("--output", help="The file to write.")]
+Results = Annotated[Path, typer.Option(help="Where results stand.")]
 Banks = Annotated[list[Path], typer.Argument(metavar="BANK...", help="Bank files.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Dask workers; the campaign's number by default.")]
 Threads = Annotated[bool, typer.Option("--threads", help="Workers are threads of this process.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hpcrg.cli.options import Banks, CampaignFile, Interval, Output, Ranks, TimeLimit, app
+from hpcrg.cli.options import Banks, CampaignFile, Interval, Output, Ranks, Results, TimeLimit, app
 from hpcrg.errors import InputError
 from hpcrg.provenance import told
 
@@ -18,17 +18,26 @@ from hpcrg.provenance import told
 def plan(
     campaign: CampaignFile,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Time the kernels of this host again.")] = False,
+    results: Results = Path("results"),
 ) -> None:
-    """Print the ensembles and series of a campaign, their ids and what they will cost."""
+    """Print the ensembles and series of a campaign, their ids and costs, what of them is there, and what jobs take."""
     from hpcrg.campaign import load
-    from hpcrg.plan import costs, series_costs
-    from hpcrg.tables import plan_table, series_plan_table, show
+    from hpcrg.forecast import steps
+    from hpcrg.plan import Timings, costs, series_costs
+    from hpcrg.status import standing
+    from hpcrg.tables import jobs_table, plan_table, series_plan_table, show
 
-    loaded = load(campaign)
-    if loaded.ensembles_:
-        show(plan_table(costs(loaded, calibrate)))
-    if loaded.series_specs:
-        show(series_plan_table(series_costs(loaded, calibrate)))
+    loaded, timings = load(campaign), Timings(calibrate)
+    found, series = costs(loaded, timings), series_costs(loaded, timings)
+    jobs = steps(loaded, results, timings, [*found, *series])
+    if found:
+        banks = results / loaded.name / "banks"
+        standings = [standing(c.ensemble, banks / f"{c.ensemble.label}.h5") for c in found]
+        show(plan_table(found, jobs[: len(found)], standings))
+    if series:
+        show(series_plan_table(series, jobs[len(found) : len(found) + len(series)]))
+    show(jobs_table(jobs[len(found) + len(series) :]))
+    timings.save()
     for warning in loaded.warnings():
         print(f"warning: {warning}", file=sys.stderr)
 
@@ -113,7 +122,7 @@ def produce(
 @app.command()
 def status(
     campaign: CampaignFile,
-    results: Annotated[Path, typer.Option(help="Where results stand.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Print what of a campaign is done, running, waiting or not begun, and how long is left."""
     from hpcrg import status as progress

@@ -1,3 +1,5 @@
+import functools
+import math
 import os
 import sys
 from pathlib import Path
@@ -6,6 +8,8 @@ from snakemake.exceptions import WorkflowError
 
 from hpcrg.campaign import load
 from hpcrg.errors import InputError
+from hpcrg.forecast import steps
+from hpcrg.plan import Timings, costs, series_costs
 from hpcrg.site import Site, load_site
 
 CAMPAIGN_FILE = config.get("campaign", "workflow/campaigns/quickstart.yaml")
@@ -59,7 +63,29 @@ def banks_of(group):
     return [f"{OUT}/banks/{e.label}.h5" for e in ENSEMBLES.values() if e.group == group]
 
 
-def volume(label):
-    """Sites times temperatures of an ensemble: what memory and time grow with."""
-    e = ENSEMBLES[label]
-    return e.geometry.volume * max(1, e.slots)
+@functools.cache
+def foreseen():
+    """What every job will take, by its title. Asked for where jobs are submitted to a batch system, and only there."""
+    timings = Timings()
+    known = [*costs(CAMPAIGN, timings), *series_costs(CAMPAIGN, timings)]
+    found = {job.title: job for job in steps(CAMPAIGN, Path("results"), timings, known)}
+    timings.save()
+    return found
+
+
+def job_of(kind, wildcards):
+    """The job of a kind that the wildcards of its rule name."""
+    return foreseen()[f"{kind} {''.join(wildcards)}".strip()]
+
+
+def asked(kind, nodes=1):
+    """Minutes and memory to ask for, several times what is foreseen and more at every attempt: a limit costs a restart,
+    and what is not used costs nothing but a place in the queue. `nodes` share the memory."""
+    if CORES or workflow.remote_exec:
+        return {}
+    return {
+        "runtime": lambda wildcards, attempt: math.ceil(attempt * (3 + 3 * job_of(kind, wildcards).seconds / 60)),
+        "mem_mb": lambda wildcards, attempt: math.ceil(
+            min(attempt, 4) * (250 + 1.5 * job_of(kind, wildcards).memory / 1e6 / nodes)
+        ),
+    }

@@ -8,8 +8,7 @@ rule evaluate:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.series_specs[wildcards.group].model_dump_json(),
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **asked("evaluate"),
         **SITE.place("cpu"),
     shell:
         "hpcrg evaluate {params.campaign} {input} --series {wildcards.group} --output {output.estimates}"

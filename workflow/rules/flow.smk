@@ -9,8 +9,7 @@ rule flow:
         spec=lambda wildcards: CAMPAIGN.flow[wildcards.flow].model_dump_json(),
     threads: at_most(CAMPAIGN.resources.workers) if not DASK else 1
     resources:
-        mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
-        runtime=120,
+        **asked("flow"),
         **SITE.place("cpu"),
     shell:
         "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} {DASK} --output {output.estimates}"

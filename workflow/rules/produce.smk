@@ -9,8 +9,7 @@ rule produce:
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
         mpi=LAUNCHER,
-        mem_mb=lambda wildcards, attempt: min(attempt, 3) * 4000,
-        runtime=120,
+        **asked("produce", SITE.sampling_nodes(at_most(CAMPAIGN.resources.ranks))),
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:

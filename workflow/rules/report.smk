@@ -16,8 +16,7 @@ rule report:
         campaign=CAMPAIGN_FILE,
         spec=CAMPAIGN.report.model_dump_json(),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asked("report"),
         **SITE.place("cpu"),
     shell:
         "hpcrg report {params.campaign} {input.estimates} {input.figures}"

@@ -6,8 +6,7 @@ rule tune:
         request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
         spec=lambda wildcards: CAMPAIGN.ensembles_[ENSEMBLES[wildcards.label].group].ladder.model_dump_json(),
     resources:
-        mem_mb=1000,
-        runtime=60,
+        **asked("tune"),
         **SITE.place("cpu"),
     shell:
         "hpcrg tune {params.campaign} --ensemble {wildcards.label} --output {output}"
@@ -27,8 +26,7 @@ rule sample:
     resources:
         tasks=at_most(CAMPAIGN.resources.ranks),
         mpi=LAUNCHER,
-        mem_mb=lambda wildcards, attempt: min(attempt, 3) * int(1000 + volume(wildcards.label) * 64 / 1e6),
-        runtime=120,
+        **asked("sample", SITE.sampling_nodes(at_most(CAMPAIGN.resources.ranks))),
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
@@ -42,8 +40,7 @@ rule inspect:
     output:
         f"{OUT}/inspect.figures.json",
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asked("inspect"),
         **SITE.place("cpu"),
     shell:
         "hpcrg inspect {input} --figures {output} > /dev/null"

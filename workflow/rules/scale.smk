@@ -9,8 +9,7 @@ rule scale:
         spec=lambda wildcards: CAMPAIGN.scale[wildcards.scale].model_dump_json(),
     threads: at_most(CAMPAIGN.resources.workers) if not DASK else 1
     resources:
-        mem_mb=lambda wildcards, threads: 1000 * (threads + 1),
-        runtime=120,
+        **asked("scale"),
         **SITE.place("cpu"),
     shell:
         "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} {DASK} --output {output.estimates}"
@@ -26,8 +25,7 @@ rule scale_network:
         campaign=CAMPAIGN_FILE,
         spec=lambda wildcards: CAMPAIGN.train[wildcards.train].model_dump_json(),
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **asked("scale --train"),
         **SITE.place("cpu"),
     shell:
         "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output.estimates}"

@@ -16,8 +16,7 @@ rule train:
         state=lambda wildcards: f"{OUT}/state/train-{wildcards.train}",
     threads: -(-PROCESSES // NODES)
     resources:
-        mem_mb=lambda wildcards, threads: 2000 * threads,
-        runtime=240,
+        **asked("train", NODES),
         slurm_extra=STOP_EARLY,
         **SITE.training(PROCESSES, 0 if CORES else int(config.get("gpus", 0))),
     shell:
