@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.errors import CorruptFile, expected
-from hpcrg.files import write_atomically
+from hpcrg.files import naming, write_atomically
 
 SCHEMA = b"hpcrg.checkpoint/1"
 
@@ -31,7 +31,9 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays. Raises CorruptFile when a single bit differs from what was written."""
-    head, _, payload = path.read_bytes().partition(b"\n")
+    with naming(path):
+        content = path.read_bytes()
+    head, _, payload = content.partition(b"\n")
     schema, _, digest = head.partition(b" ")
     if schema != SCHEMA:
         raise CorruptFile(expected(f"{path}: schema", SCHEMA.decode(), schema[:40]))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg import ensemble as ensembles
-from hpcrg.bank.hdf5 import check_seal, reading
+from hpcrg.bank.hdf5 import check_seal, opened, reading
 from hpcrg.bank.schema import SCHEMA, columns, decode
 from hpcrg.bank.write import attribute_digest
 from hpcrg.ensemble import Ensemble
@@ -188,7 +188,7 @@ class Bank:
         for s in self.segments[chain]:
             first, last = s["start"] * step, (s["start"] + s["draws"]) * step
             if first < stop and last > start:
-                with h5py.File(self.path.parent / s["file"], "r") as file:
+                with opened(self.path.parent / s["file"]) as file:
                     _belongs(file, self.id, chain, s["start"])
                     rows = slice(max(start, first) - first, min(stop, last) - first)
                     parts.append(file[name][(*place, rows)])
@@ -210,7 +210,7 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
     path = Path(path)
     try:
         check_seal(path)
-        file = h5py.File(path, "r")
+        file = opened(path)
     except OSError as error:
         raise InputError(f"{path}: expected an hpcrg bank, found {error}") from None
     with file:

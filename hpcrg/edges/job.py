@@ -8,16 +8,15 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from hpcrg import __version__
 from hpcrg.comm import Alone, Comm
+from hpcrg.edges.ownership import owned
 from hpcrg.edges.signals import stop_requests
 from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
 from hpcrg.files import write_atomically
@@ -39,11 +38,13 @@ def world(expected_ranks: int | None) -> Comm:
 
 @dataclass(frozen=True)
 class Job:
-    """The ranks of a job, whether it is asked to stop, and whom to tell how far it is."""
+    """The ranks of a job, whether it is asked to stop, whom to tell how far it is, and what else the sidecar
+    should say."""
 
     comm: Comm
     stop: Stop
     report: Report
+    notes: dict[str, object]
 
 
 @contextmanager
@@ -53,16 +54,16 @@ def job(
     """Run on all ranks with the state directory of `identifier` locked; afterwards rank 0 notes who made `output`.
     Raises InputError when another run holds the state."""
     comm = world(ranks)
-    begun = time.time()
+    begun, clock, notes = time.time(), time.monotonic(), dict[str, object]()
     with (
         _owned(state / identifier, what, comm),
         stop_requests(time_limit) as stop,
         reporting(title, quiet=comm.rank != 0) as report,
         _together(comm),
     ):
-        yield Job(comm, stop, report)
+        yield Job(comm, stop, report, notes)
     if comm.rank == 0:
-        _provenance(identifier, output, comm.size, begun)
+        _provenance(identifier, output, comm.size, begun, time.monotonic() - clock, notes)
 
 
 @contextmanager
@@ -82,34 +83,32 @@ def _together(comm: Comm) -> Iterator[None]:
 
 @contextmanager
 def _owned(directory: Path, what: str, comm: Comm) -> Iterator[None]:
-    """Hold the lock of one state on rank 0; every rank learns when it is held by another run."""
-    lock = FileLock(directory / "lock") if comm.rank == 0 else None
-    held = None
-    if lock is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            held = f"{directory}: expected to be the only run on this {what}, found another that holds its lock"
-    held = comm.bcast(held)
-    if held:
-        raise InputError(held)
-    try:
+    """Hold one state on rank 0; every rank learns when that cannot be."""
+    with ExitStack() as until_the_end:
+        problem = None
+        if comm.rank == 0:
+            try:
+                until_the_end.enter_context(owned(directory, what))
+            except InputError as error:
+                problem = str(error)
+        problem = comm.bcast(problem)
+        if problem:
+            raise InputError(problem)
         yield
-    finally:
-        if lock is not None:
-            lock.release()
 
 
-def _provenance(identifier: str, output: Path, ranks: int, begun: float) -> None:
+def _provenance(
+    identifier: str, output: Path, ranks: int, begun: float, seconds: float, notes: Mapping[str, object]
+) -> None:
     """Who made the file, when and where: a sidecar, so that equal physics gives equal files."""
     path = output.with_suffix(".provenance.json")
     runs = _earlier(path)
     runs.append({
         "id": identifier, "host": platform.node(), "machine": platform.machine(), "ranks": ranks,
-        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(time.time() - begun, 1),
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)), "seconds": round(seconds, 1),
         "job": os.environ.get("SLURM_JOB_ID"), "restart": os.environ.get("SLURM_RESTART_COUNT"),
         "hpcrg": __version__, "python": sys.version.split()[0], "packages": {p: _version(p) for p in PACKAGES},
+        **notes,
     })  # fmt: skip
     write_atomically(path, json.dumps(runs, indent=1).encode())
 
