@@ -106,11 +106,15 @@ def _take(owner: Path) -> bool:
 def _clear(owner: Path) -> None:
     """Remove the file of a run that has gone. Only runs of its own place can know, and a socket's name lets one of them
     in at a time, so that none removes what another has just created."""
-    name = b"\0hpcrg-" + sha256(str(owner.resolve()).encode()).hexdigest()[:32].encode()
     with socket.socket(socket.AF_UNIX) as guard, suppress(OSError):
-        guard.bind(name)
+        guard.bind(guard_of(owner))
         if _gone(_read(owner)):
             owner.unlink()
+
+
+def guard_of(owner: Path) -> bytes:
+    """The name of the socket that a run has while it clears this file; it goes with the process."""
+    return b"\0hpcrg-" + sha256(str(owner.resolve()).encode()).hexdigest()[:32].encode()
 
 
 def _self() -> dict[str, Any]:
