@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.registry import cpu_target
@@ -39,17 +38,17 @@ def cache_directory() -> Path:
 
 
 @cache
-def platform() -> str:
-    """What machine code depends on beside the source, and the version of our names for it."""
-    python = ".".join(map(str, sys.version_info[:2]))
-    return f"{NAMES}-numba-{numba.__version__}-python-{python}-{llvm.get_host_cpu_name()}"
-
-
-@cache
 def machine() -> str:
     """What compiles kernels here: numba, the CPU that it compiles for, and a digest of what that CPU can do."""
     _, cpu, features = cpu_target.target_context.codegen().magic_tuple()
     return f"numba {numba.__version__}, {cpu}, {hashlib.sha256(features.encode()).hexdigest()[:8]}"
+
+
+@cache
+def platform() -> str:
+    """What machine code depends on beside the source, and the version of our names for it."""
+    python = ".".join(map(str, sys.version_info[:2]))
+    return f"{NAMES}-python-{python}-{machine().replace(', ', '-').replace(' ', '-')}"
 
 
 class _Place(_CacheLocator):

@@ -143,7 +143,13 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
 
 def _save(job: Job, current: State, place: Place) -> None:
     """Keep the state. All processes call this, so that all end when the first cannot write."""
-    place.from_first(lambda: state.save(job.file, current))
+    place.from_first(lambda: _keep(job, current))
+
+
+def _keep(job: Job, current: State) -> None:
+    if not all(bool(p.isfinite().all()) for p in current.net.parameters()):
+        _check(job, current, "loss", math.nan)
+    state.save(job.file, current)
 
 
 def _step(
