@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.errors import CorruptFile, expected
+from hpcrg.errors import CorruptFile, other_schema
 from hpcrg.files import naming, write_atomically
 
 SCHEMA = b"hpcrg.checkpoint/1"
@@ -36,7 +36,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
     head, _, payload = content.partition(b"\n")
     schema, _, digest = head.partition(b" ")
     if schema != SCHEMA:
-        raise CorruptFile(expected(f"{path}: schema", SCHEMA.decode(), schema[:40]))
+        raise CorruptFile(other_schema(path, SCHEMA.decode(), schema[:40].decode(errors="replace")))
     if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CorruptFile(f"{path}: expected content that fits its sha256, found other content; "
                           "move the file away to start its chain again")  # fmt: skip

@@ -56,3 +56,11 @@ def expected(where: str, wanted: str, found: object, candidates: Iterable[str] =
     text = f"{where}: expected {wanted}, found {found!r}"
     guess = nearest(str(found), candidates)
     return f"{text}; did you mean {guess!r}?" if guess else text
+
+
+def other_schema(where: object, wanted: str, found: object) -> str:
+    """The text of an error for a file of another schema, such as `hpcrg.bank/2` in place of `hpcrg.bank/1`."""
+    text = expected(f"{where}: schema", wanted, found)
+    (name, _, number), (other, _, higher) = wanted.rpartition("/"), str(found).rpartition("/")
+    later = other == name and higher.isdecimal() and int(higher) > int(number)
+    return f"{text}; a later version of hpcrg wrote it" if later else text

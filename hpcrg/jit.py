@@ -8,9 +8,11 @@ is never compiled again, and processes which compile at the same time write the 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -92,11 +94,26 @@ class _KernelCache(FunctionCache):
         try:
             found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         except Exception:
-            self.flush()  # type: ignore[no-untyped-call]
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
             found = None
         if found is None:
             set_apart(self._py_func)
         return found
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Store the code where there is space and permission; elsewhere the next process compiles again."""
+        try:
+            super().save_overload(signature, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            _not_stored(str(error.strerror))
+
+
+@cache
+def _not_stored(reason: str) -> None:
+    """Said once a process."""
+    text = "warning: %s: expected a directory to store compiled kernels in, found: %s; each process compiles its own"
+    logging.getLogger("hpcrg").warning(text, cache_directory(), reason)
 
 
 def part(function: Callable[P, R]) -> Callable[P, R]:

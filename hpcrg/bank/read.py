@@ -23,7 +23,7 @@ from hpcrg.bank.hdf5 import check_seal, opened, reading
 from hpcrg.bank.schema import SCHEMA, columns, decode
 from hpcrg.bank.write import attribute_digest
 from hpcrg.ensemble import Ensemble
-from hpcrg.errors import CorruptFile, InputError, expected
+from hpcrg.errors import CorruptFile, InputError, expected, other_schema
 from hpcrg.files import sha256
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model
@@ -216,7 +216,7 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
     with file:
         with reading(path, "attributes"):
             if file.attrs.get("schema") != SCHEMA:
-                raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+                raise InputError(other_schema(path, SCHEMA, file.attrs.get("schema")))
             if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
                 raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
             a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}

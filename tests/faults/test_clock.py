@@ -1,13 +1,19 @@
 """A clock that goes back by an hour in the middle of the work (shim.c), and files that are an hour ahead of the clock."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import psutil
 import pytest
 from injection import CAMPAIGN, ENVIRONMENT, datasets, finish, hpcrg, producing, sampling, wait_for, written
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def broken(shim, place):
@@ -49,6 +55,27 @@ def test_estimates(verb, name, calm, shim, tmp_path):
     assert len(list(tmp_path.glob("back.*"))) >= 2
     calm_, jump = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("calm", "jump"))
     assert calm_ == jump
+
+
+@pytest.mark.workflow
+@pytest.mark.slow
+def test_workflow(calm, shim, tmp_path):
+    """Snakemake and all that it starts; as no rule goes by times, nothing runs again for a bank of the future."""
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(ROOT / "Snakefile"), "--directory",
+                 str(written(tmp_path)), "--workflow-profile", str(ROOT / "cluster/profiles/local"), "--config",
+                 "campaign=c.yaml", "--", "results/faults/flow/majority.json"]  # fmt: skip
+    back, environment = broken(shim, tmp_path)
+    out = tmp_path / "results/faults"
+    with subprocess.Popen(snakemake, env=ENVIRONMENT | environment, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: (out / "state").exists(), "sampling")
+        back.touch()
+        said = process.communicate(timeout=180)[1]
+    assert process.returncode == 0, said
+    assert len(list(tmp_path.glob("back.*"))) >= 4
+    assert datasets(out / "banks/critical-L16.h5") == datasets(calm / "critical-L16.h5")
+    later = time.time() + 3600.0
+    os.utime(out / "banks/critical-L16.h5", (later, later))
+    assert "Nothing to be done" in finish(snakemake)
 
 
 def test_status_of_files_that_are_ahead(calm, shim, tmp_path):

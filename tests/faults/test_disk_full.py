@@ -86,6 +86,14 @@ def test_a_limit_on_the_size_of_files(command, name, part, calm, tmp_path):
     assert datasets(tmp_path / name) == datasets(calm / name)
 
 
+def test_kernels_that_cannot_be_stored(calm, tmp_path):
+    """They are compiled, used and compiled again by the next process."""
+    with small_disk(tmp_path / "disk", "16k") as disk:
+        said = finish(producing(written(tmp_path)), HPCRG_CACHE_DIR=str(disk))
+    assert said.count(f"{disk}: expected a directory to store compiled kernels in, found: No space left") == 1
+    assert datasets(tmp_path / "series.h5") == datasets(calm / "series.h5")
+
+
 @pytest.mark.parametrize(("verb", "name"), [("flow", "majority"), ("scale", "fss")])
 def test_estimates(verb, name, calm, tmp_path):
     banks = {"flow": ["critical-L16.h5"], "scale": ["bank.h5", "scan-L8.h5"]}[verb]
