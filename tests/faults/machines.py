@@ -50,12 +50,12 @@ def child(groups: str, directory: Path, part: str, cpu: str | None) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
 
 
-def verdict(group: str, integer: bool, calm: Path, mixed: Path, said: str) -> tuple[bool, str]:
+def verdict(group: str, label: str, integer: bool, calm: Path, mixed: Path, said: str) -> tuple[bool, str]:
     """Whether an ensemble is as it should be, and a line on it."""
     same = datasets(calm / f"{group}.h5") == datasets(mixed / f"{group}.h5")
     record = json.loads((mixed / f"{group}.provenance.json").read_text())[-1]
-    warned = f"warning: {group}-" in said and "expected one machine" in str(record["warning"])
-    silent = f"warning: {group}-" not in said and record["warning"] is None
+    warned = f"warning: {label}:" in said and "expected one machine" in str(record["warning"])
+    silent = f"warning: {label}:" not in said and record["warning"] is None
     right = len(record["machines"]) == 2 and ((same and silent) if integer else warned)
     told = "the same" if same else "NOT THE SAME" if integer else "not the same"
     return right, f"{group}: {'integer' if integer else 'real'} energies, {told}, {'warned' if warned else 'silent'}"
@@ -70,7 +70,7 @@ def run(groups: str, cpu: str) -> int:
         child(groups, mixed, "half", None)
         said = child(groups, mixed, "whole", cpu)
         for e in chosen(groups):
-            right, line = verdict(e.group, e.system.integer, calm, mixed, said)
+            right, line = verdict(e.group, e.label, e.system.integer, calm, mixed, said)
             print(line if right else f"WRONG: {line}", flush=True)
             wrong += not right
     return wrong

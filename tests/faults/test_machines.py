@@ -36,4 +36,4 @@ def test_a_bank_that_differs_is_seen(calm, tmp_path):
         place.mkdir()
         (place / "one.h5").write_bytes((calm / f"{name}.h5").read_bytes())
         (place / "one.provenance.json").write_text('[{"machines": ["a", "b"], "warning": null}]')
-    assert not machines.verdict("one", True, tmp_path / "a", tmp_path / "b", "")[0]
+    assert not machines.verdict("one", "one-L16", True, tmp_path / "a", tmp_path / "b", "")[0]
