@@ -6,7 +6,7 @@ Only what the checkpoint names exists; files that a killed run left beside it ar
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from hpcrg.bank.segment import Segment
 from hpcrg.comm import Comm
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import CorruptFile, expected
+from hpcrg.files import naming
+from hpcrg.jit import machine
 
 
 @dataclass
@@ -25,7 +27,8 @@ class ChainState:
     """One rank's view of a chain after `round` rounds. `slot_of[copy, walker]` covers every walker, `block` (walkers as
     their layout holds them) and `rng` those of this rank; `attempted` and `accepted` [copy, slot] count exchanges by
     lower slot since the last measurement; `couplings` are those of the chain; `turns[copy, walker]` counts the ends of
-    the ladder that every walker has come to, since the first round (ladder.count_turns)."""
+    the ladder that every walker has come to, since the first round (ladder.count_turns); `machines` are those that have
+    worked on the chain (jit.machine)."""
 
     round: int
     slot_of: NDArray[np.int64]
@@ -36,15 +39,18 @@ class ChainState:
     hashes: dict[int, int]
     couplings: NDArray[Any]
     turns: NDArray[np.int64]
+    machines: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a checkpoint says: arrays of the whole chain, its segments, its state hashes."""
+    """What a checkpoint says: arrays of the whole chain, its segments, its state hashes, the machines that made it
+    (none in older ones)."""
 
     arrays: dict[str, NDArray[Any]]
     segments: list[Segment]
     hashes: dict[int, int]
+    machines: list[str]
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,12 @@ class ChainFile:
 
     def save(self, state: ChainState, segments: list[Segment], comm: Comm) -> None:
         """Commit the chain: gather the walkers and write the checkpoint at rank 0. Collective."""
-        parts = comm.gather((state.block, state.rng))
+        parts = comm.gather((state.block, state.rng, machine()))
         if parts is None:
             return
-        text = json.dumps({"id": self.id, "chain": self.chain, "segments": [s.as_json() for s in segments]})
+        state.machines = list(dict.fromkeys([*state.machines, *(p[2] for p in parts)]))
+        text = json.dumps({"id": self.id, "chain": self.chain, "segments": [s.as_json() for s in segments],
+                           "machines": state.machines})  # fmt: skip
         checkpoint.save(self.path, {
             "round": np.array(state.round), "slot_of": state.slot_of,
             "block": np.concatenate([p[0] for p in parts]), "rng": np.concatenate([p[1] for p in parts]),
@@ -84,7 +92,8 @@ class ChainFile:
             wanted = f"ensemble {self.id} chain {self.chain}"
             raise CorruptFile(expected(f"{self.path}", wanted, f"ensemble {record['id']} chain {record['chain']}"))
         hashes = zip(arrays.pop("hashed_rounds").tolist(), arrays.pop("hashes").tolist(), strict=True)
-        return Contents(arrays, [Segment(**s) for s in record["segments"]], dict(hashes))
+        segments = [Segment(**s) for s in record["segments"]]
+        return Contents(arrays, segments, dict(hashes), record.get("machines", []))
 
     def resume(self, ensemble: Ensemble, comm: Comm, walkers: range) -> tuple[ChainState, list[Segment]] | None:
         """The committed state as this rank sees it, or None where nothing was committed. Collective; removes files
@@ -97,13 +106,15 @@ class ChainFile:
         mine = slice(None) if all_ else slice(walkers.start, walkers.stop)
         state = ChainState(
             int(a["round"]), a["slot_of"], a["block"][mine].copy(), a["rng"][mine].copy(),
-            a["attempted"], a["accepted"], dict(contents.hashes), a["couplings"], a["turns"],
+            a["attempted"], a["accepted"], dict(contents.hashes), a["couplings"], a["turns"], contents.machines,
         )  # fmt: skip
         return state, contents.segments
 
     def _recover(self) -> Contents | None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        contents = self.contents() if self.path.exists() else None
+        with naming(self.path):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            begun = self.path.exists()
+        contents = self.contents() if begun else None
         if contents is None:  # segments without a checkpoint may be all that is left of a bank: they stay
             return None
         named = {s.name for s in contents.segments}

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.errors import CorruptFile, expected
-from hpcrg.files import write_atomically
+from hpcrg.errors import CorruptFile, other_schema
+from hpcrg.files import naming, write_atomically
 
 SCHEMA = b"hpcrg.checkpoint/1"
 
@@ -31,10 +31,12 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays. Raises CorruptFile when a single bit differs from what was written."""
-    head, _, payload = path.read_bytes().partition(b"\n")
+    with naming(path):
+        content = path.read_bytes()
+    head, _, payload = content.partition(b"\n")
     schema, _, digest = head.partition(b" ")
     if schema != SCHEMA:
-        raise CorruptFile(expected(f"{path}: schema", SCHEMA.decode(), schema[:40]))
+        raise CorruptFile(other_schema(path, SCHEMA.decode(), schema[:40].decode(errors="replace")))
     if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CorruptFile(f"{path}: expected content that fits its sha256, found other content; "
                           "move the file away to start its chain again")  # fmt: skip

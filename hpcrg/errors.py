@@ -22,6 +22,10 @@ class CorruptFile(InputError):
     """A file whose content does not match its checksum or its declared shape."""
 
 
+class Unusable(InputError):
+    """A path that the file system does not let be read or written: no space, no permission, no such kind of file."""
+
+
 class NotEquilibrated(RuntimeError):
     """A bank whose chains still remember their start; exit status 3."""
 
@@ -32,6 +36,10 @@ class Leakage(RuntimeError):
 
 class Interrupted(RuntimeError):
     """Stopped on request, with a checkpoint on disk; exit status 75, and the same command goes on."""
+
+
+class Lost(Interrupted):
+    """A process of the job that no longer answers; what was committed is kept, and the same command goes on."""
 
 
 EXIT_STATUS: dict[type[Exception], int] = {InputError: 2, NotEquilibrated: 3, Leakage: 4, Interrupted: 75}
@@ -48,3 +56,11 @@ def expected(where: str, wanted: str, found: object, candidates: Iterable[str] =
     text = f"{where}: expected {wanted}, found {found!r}"
     guess = nearest(str(found), candidates)
     return f"{text}; did you mean {guess!r}?" if guess else text
+
+
+def other_schema(where: object, wanted: str, found: object) -> str:
+    """The text of an error for a file of another schema, such as `hpcrg.bank/2` in place of `hpcrg.bank/1`."""
+    text = expected(f"{where}: schema", wanted, found)
+    (name, _, number), (other, _, higher) = wanted.rpartition("/"), str(found).rpartition("/")
+    later = other == name and higher.isdecimal() and int(higher) > int(number)
+    return f"{text}; a later version of hpcrg wrote it" if later else text

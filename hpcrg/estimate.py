@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.errors import CorruptFile, expected
+from hpcrg.errors import CorruptFile, expected, other_schema
 from hpcrg.files import write_atomically
 
 SCHEMA = "hpcrg.estimates/1"
@@ -161,7 +161,7 @@ def load(path: Path) -> list[Estimate]:
 
 def _from_json(path: Path, row: Mapping[str, Any]) -> Estimate:
     if row.get("schema") != SCHEMA:
-        raise CorruptFile(expected(f"{path}: schema", SCHEMA, row.get("schema")))
+        raise CorruptFile(other_schema(path, SCHEMA, row.get("schema")))
     reference = Reference(**row["reference"]) if row["reference"] else None
     return Estimate(
         row["quantity"], row["method"], row["model"], tuple(row["sizes"]), row["value"],

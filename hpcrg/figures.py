@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hpcrg.errors import CorruptFile, expected
+from hpcrg.errors import CorruptFile, other_schema
 from hpcrg.files import write_atomically
 
 SCHEMA = "hpcrg.figures/1"
@@ -86,7 +86,7 @@ def load(path: Path) -> FigureData:
     """Read figure data. Raises CorruptFile for another schema."""
     raw: dict[str, Any] = json.loads(path.read_text())
     if raw.get("schema") != SCHEMA:
-        raise CorruptFile(expected(f"{path}: schema", SCHEMA, raw.get("schema")))
+        raise CorruptFile(other_schema(path, SCHEMA, raw.get("schema")))
     figures = [
         Figure(
             **{

@@ -7,9 +7,12 @@ is never compiled again, and processes which compile at the same time write the 
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,6 +21,7 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import get_host_cpu_features
+from numba.core.registry import cpu_target
 
 from hpcrg.fingerprint import fingerprint, set_apart
 
@@ -50,10 +54,17 @@ _use_whole_vectors()
 
 
 @cache
+def machine() -> str:
+    """What compiles kernels here: numba, the CPU that it compiles for, and a digest of what that CPU can do."""
+    _, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    return f"numba {numba.__version__}, {cpu}, {hashlib.sha256(features.encode()).hexdigest()[:8]}"
+
+
+@cache
 def platform() -> str:
     """What machine code depends on beside the source, and the version of our names for it."""
     python = ".".join(map(str, sys.version_info[:2]))
-    return f"{NAMES}-numba-{numba.__version__}-python-{python}-{llvm.get_host_cpu_name()}"
+    return f"{NAMES}-python-{python}-{machine().replace(', ', '-').replace(' ', '-')}"
 
 
 class _Place(_CacheLocator):
@@ -97,11 +108,26 @@ class _KernelCache(FunctionCache):
         try:
             found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         except Exception:
-            self.flush()  # type: ignore[no-untyped-call]
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
             found = None
         if found is None:
             set_apart(self._py_func)
         return found
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Store the code where there is space and permission; elsewhere the next process compiles again."""
+        try:
+            super().save_overload(signature, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            _not_stored(str(error.strerror))
+
+
+@cache
+def _not_stored(reason: str) -> None:
+    """Said once a process."""
+    text = "warning: %s: expected a directory to store compiled kernels in, found: %s; each process compiles its own"
+    logging.getLogger("hpcrg").warning(text, cache_directory(), reason)
 
 
 def part(function: Callable[P, R]) -> Callable[P, R]:

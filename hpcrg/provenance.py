@@ -84,9 +84,9 @@ class Journal:
         self._append({"run": name} | beginning(identifier, ranks))
         return name
 
-    def end(self, name: str, outcome: str, parts: Sequence[Used]) -> None:
-        """Note how the run ended and what its processes took."""
-        self._append({"run": name} | ending(outcome, parts))
+    def end(self, name: str, outcome: str, parts: Sequence[Used], notes: Run) -> None:
+        """Note how the run ended, what its processes took and what else is to be told."""
+        self._append({"run": name} | ending(outcome, parts) | notes)
 
     def runs(self) -> list[Run]:
         """Oldest first; lines that a kill cut short are left out."""
@@ -147,10 +147,11 @@ def read_sidecar(output: Path) -> list[Run]:
 
 @contextmanager
 def noted(
-    journal: Journal | None, identifier: str, ranks: int, parts: Callable[[], Sequence[Used] | None]
+    journal: Journal | None, identifier: str, ranks: int, parts: Callable[[], Sequence[Used] | None],
+    notes: Run | None = None,
 ) -> Iterator[None]:  # fmt: skip
     """Note the run that the block is, on the rank that has the journal. `parts` says what the processes took, and is
-    asked of every rank when all of them end together."""
+    asked of every rank when all of them end together; `notes` is looked at at the end."""
     name = journal.begin(identifier, ranks) if journal else ""
     error: BaseException | None = None
     try:
@@ -162,7 +163,7 @@ def noted(
         taken = parts() if error is None or isinstance(error, Interrupted) else [used()]
         if journal and taken:
             with suppress(OSError):  # a full disk has its own error, and the journal is no result
-                journal.end(name, outcome_of(error), taken)
+                journal.end(name, outcome_of(error), taken, notes or {})
 
 
 @contextmanager

@@ -8,9 +8,11 @@ The checkpoint is the commit record: a segment file counts once the checkpoint t
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from hpcrg.chainfile import ChainFile, ChainState
 from hpcrg.comm import Alone, Comm, share
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import Interrupted
+from hpcrg.jit import machine
 from hpcrg.rng import Purpose, id_words, key_of
 from hpcrg.running import Kernels, Running, start, start_state
 from hpcrg.segmentbuffer import Buffer
@@ -57,6 +60,8 @@ def sample_chain(kernels: Kernels, chain: int, directory: Path, comm: Comm, limi
     walkers = share(e.walkers, comm.size, comm.rank)
     record = ChainFile(directory, e.id, chain)
     state, segments = record.resume(e, comm, walkers) or (start_state(e, chain, walkers), [])
+    if (told := other_machines(e, list(dict.fromkeys([*state.machines, machine()])))) and comm.rank == 0:
+        _warn(told)
     running = Running(kernels, key_of(e.seed, Purpose.EXCHANGE, *id_words(e.id), chain), comm, walkers, state)
     buffer, committed, done = Buffer(e, len(walkers)), time.monotonic(), sum(s.draws for s in segments)
     for boundary in _boundaries(e, state.round):
@@ -107,9 +112,9 @@ def _commit(
     return segments
 
 
-def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Limits, progress: Progress) -> None:
-    """Sample every chain of an ensemble and assemble its bank at `output`. Segments and checkpoints live under
-    `state`; a bank refers to them. Collective over `comm`."""
+def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Limits, progress: Progress) -> list[str]:
+    """Sample every chain of an ensemble and assemble its bank at `output`; the machines that have worked on it, at rank
+    0. Segments and checkpoints live under `state`; a bank refers to them. Collective over `comm`."""
     e = ensemble
     kernels = _compile_once(e, comm)
     groups = min(comm.size, e.chains)
@@ -126,13 +131,31 @@ def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Li
     stopped_somewhere = any(comm.bcast(comm.gather(problem is not None)) or [])
     if stopped_somewhere:
         raise problem or Interrupted(f"{e.label}: other ranks stopped; the same command goes on from there")
+    machines: list[str] = []
     if comm.rank == 0:
         records = [ChainFile(chain_directory(state, e, c), e.id, c) for c in range(e.chains)]
         contents = [r.contents() for r in records]
         hashes = {r: [c.hashes[r] for c in contents] for r in contents[0].hashes if r <= e.rounds}
         couplings = [c.arrays["couplings"] for c in contents]
+        machines = list(dict.fromkeys(m for c in contents for m in c.machines))
         assemble(output, e, [r.directory for r in records], [c.segments for c in contents], hashes, couplings)
     comm.bcast(None)
+    return machines
+
+
+def other_machines(ensemble: Ensemble, machines: Sequence[str]) -> str | None:
+    """What there is to say of an ensemble that these machines have sampled; None where numbers cannot differ: the
+    Boltzmann factors of integer energies stand in tables, others are rounded as the machine code does."""
+    if ensemble.system.integer or len(machines) < 2:
+        return None
+    differ = "numbers may differ in the last bits from those of one machine"
+    return f"{ensemble.label}: expected one machine, found {'; '.join(machines)}; {differ}"
+
+
+@cache
+def _warn(text: str) -> None:
+    """Once a process, not once a chain."""
+    logging.getLogger("hpcrg").warning("warning: %s", text)
 
 
 def chain_directory(state: Path, ensemble: Ensemble, chain: int) -> Path:

@@ -142,7 +142,7 @@ def _under_way(name: str, fraction: float, first: float, last: float, now: float
     if not last:
         return Progress(name, "stale" if stale else "not begun", 0.0, told=stale)
     left = (last - first) / fraction * (1.0 - fraction) if 0.0 < fraction < 1.0 else None
-    ago = f"last commit {duration(now - last)} ago"
+    ago = f"last commit {duration(max(0.0, now - last))} ago"  # a clock may have gone back
     return Progress(
         name, "running" if now - last < QUIET else "waiting", fraction, left, "; ".join(filter(None, [ago, stale]))
     )

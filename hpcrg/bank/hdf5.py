@@ -8,6 +8,7 @@ knows of: `hpcrg-sha256 `, the digest of all before it, and a line feed. It is l
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Any
 import h5py
 
 from hpcrg.errors import CorruptFile, InputError
-from hpcrg.files import replace, sha256
+from hpcrg.files import naming, replace, sha256
 
 VERSIONS = ("v110", "latest")
 """Readable from HDF5 1.10 on; earlier formats have no checksums on headers."""
@@ -42,18 +43,72 @@ LENGTH = len(SEAL) + 64 + 1
 
 @contextmanager
 def creating(path: Path, sealed: bool = True) -> Iterator[h5py.File]:
-    """A new file, which takes its name, durable, when the block has ended well; large ones are better not sealed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A new file, which takes its name, durable, when the block has ended well; large ones are better not sealed.
+    Raises Unusable where there is no space or no permission."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w", libver=VERSIONS) as file:
-            yield file
-        if sealed:
-            with temporary.open("ab") as end:
-                end.write(SEAL + sha256(temporary).encode() + b"\n")
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _writing(temporary) as file:
+                yield file
+            if sealed:
+                with temporary.open("ab") as end:
+                    end.write(SEAL + sha256(temporary).encode() + b"\n")
+            replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[h5py.File]:
+    with path.open("w+b", buffering=0) as raw:
+        sink = Sink(raw)
+        try:
+            with h5py.File(sink, "w", libver=VERSIONS) as file:
+                yield file
+        finally:
+            if sink.failure is not None:
+                raise sink.failure
+
+
+class Sink:
+    """A file that HDF5 can always write to: HDF5 crashes the process some time after a write that failed, so the first
+    failure is kept here, and nothing more is written."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.failure: OSError | None = None
+        self._raw = raw
+        self.seek, self.tell, self.read, self.readinto = raw.seek, raw.tell, raw.read, raw.readinto
+
+    def write(self, content: Any) -> int:
+        """All of it."""
+        left = memoryview(content).cast("B")
+        size = len(left)
+        with self._keeping():
+            while left and self.failure is None:
+                left = left[self._raw.write(left) :]
+        return size
+
+    def truncate(self, size: int) -> int:
+        """As of a file."""
+        with self._keeping():
+            self._raw.truncate(size)
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+
+
+def opened(path: Path) -> h5py.File:
+    """A file for reading. HDF5 does not lock it: what has a name is never changed, and some file systems deny locks."""
+    return h5py.File(path, "r", locking=False)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.bank.hdf5 import checked, creating, reading
+from hpcrg.bank.hdf5 import checked, creating, opened, reading
 from hpcrg.bank.schema import FILTERS
-from hpcrg.errors import CorruptFile, InputError, expected
+from hpcrg.errors import CorruptFile, InputError, other_schema
 from hpcrg.producing import Producer, Series, State
 
 SCHEMA = "hpcrg.produced/1"
@@ -80,7 +80,7 @@ def digest(attributes: Mapping[str, Any], arrays: State, given: State) -> str:
 def is_produced(path: Path) -> bool:
     """Whether a file says that it holds produced series."""
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             return bool(file.attrs.get("schema") == SCHEMA)
     except OSError:
         return False
@@ -88,9 +88,9 @@ def is_produced(path: Path) -> bool:
 
 def read_produced(path: Path) -> ProducedFile:
     """Read a file through its checksums. Raises InputError for another schema, CorruptFile for altered content."""
-    with reading(path, "produced series"), h5py.File(path, "r") as file:
+    with reading(path, "produced series"), opened(path) as file:
         if file.attrs.get("schema") != SCHEMA:
-            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+            raise InputError(other_schema(path, SCHEMA, file.attrs.get("schema")))
         attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
         given = _arrays(file["given"]) if "given" in file else {}
         found = ProducedFile(attributes, _arrays(file), given)

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg import ensemble as ensembles
-from hpcrg.bank.hdf5 import check_seal, reading
+from hpcrg.bank.hdf5 import check_seal, opened, reading
 from hpcrg.bank.schema import SCHEMA, columns, decode
 from hpcrg.bank.write import attribute_digest
 from hpcrg.ensemble import Ensemble
-from hpcrg.errors import CorruptFile, InputError, expected
+from hpcrg.errors import CorruptFile, InputError, expected, other_schema
 from hpcrg.files import sha256
 from hpcrg.lattice import Lattice
 from hpcrg.models import Model
@@ -188,7 +188,7 @@ class Bank:
         for s in self.segments[chain]:
             first, last = s["start"] * step, (s["start"] + s["draws"]) * step
             if first < stop and last > start:
-                with h5py.File(self.path.parent / s["file"], "r") as file:
+                with opened(self.path.parent / s["file"]) as file:
                     _belongs(file, self.id, chain, s["start"])
                     rows = slice(max(start, first) - first, min(stop, last) - first)
                     parts.append(file[name][(*place, rows)])
@@ -238,13 +238,13 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     """The file of a bank whose attributes fit their digest."""
     try:
         check_seal(path)
-        file = h5py.File(path, "r")
+        file = opened(path)
     except OSError as error:
         raise InputError(f"{path}: expected an hpcrg bank, found {error}") from None
     with file:
         with reading(path, "attributes"):
             if file.attrs.get("schema") != SCHEMA:
-                raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+                raise InputError(other_schema(path, SCHEMA, file.attrs.get("schema")))
             if file.attrs.get("digest") != attribute_digest(dict(file.attrs)):
                 raise CorruptFile(f"{path}: expected attributes that fit their digest, found altered ones")
         yield file

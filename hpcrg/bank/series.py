@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.bank.hdf5 import checked, creating, reading
+from hpcrg.bank.hdf5 import checked, creating, opened, reading
 from hpcrg.bank.schema import FILTERS
 from hpcrg.bank.write import attribute_digest
-from hpcrg.errors import CorruptFile, InputError, expected
+from hpcrg.errors import CorruptFile, InputError, other_schema
 
 SCHEMA = "hpcrg.series/1"
 
@@ -61,9 +61,9 @@ def _write_block(group: h5py.Group, block: SeriesBlock) -> None:
 
 def read_series(path: Path) -> list[SeriesBlock]:
     """All blocks, by size. Raises InputError for another file and CorruptFile for a failed checksum."""
-    with reading(path, "series"), h5py.File(path, "r") as file:
+    with reading(path, "series"), opened(path) as file:
         if file.attrs.get("schema") != SCHEMA:
-            raise InputError(expected(f"{path}: schema", SCHEMA, file.attrs.get("schema")))
+            raise InputError(other_schema(path, SCHEMA, file.attrs.get("schema")))
         return sorted((_read_block(path, name, group) for name, group in file.items()), key=lambda b: b.size)
 
 

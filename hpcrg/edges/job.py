@@ -6,13 +6,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from hpcrg.comm import Alone, Comm
+from hpcrg.edges.ownership import owned
 from hpcrg.edges.signals import stop_requests
 from hpcrg.errors import EXIT_STATUS, InputError, Interrupted
 from hpcrg.producing import Stop
@@ -33,11 +32,13 @@ def world(expected_ranks: int | None) -> Comm:
 
 @dataclass(frozen=True)
 class Job:
-    """The ranks of a job, whether it is asked to stop, and whom to tell how far it is."""
+    """The ranks of a job, whether it is asked to stop, whom to tell how far it is, and what else the sidecar
+    should say."""
 
     comm: Comm
     stop: Stop
     report: Report
+    notes: dict[str, object]
 
 
 @contextmanager
@@ -48,14 +49,15 @@ def job(
     Raises InputError when another run holds the state."""
     comm = world(ranks)
     journal = Journal(state / identifier / JOURNAL) if comm.rank == 0 else None
+    notes = dict[str, object]()
     with (
         _owned(state / identifier, what, comm),
         stop_requests(time_limit) as stop,
         reporting(title, quiet=comm.rank != 0) as report,
         _together(comm),
-        noted(journal, identifier, comm.size, lambda: comm.gather(used())),
+        noted(journal, identifier, comm.size, lambda: comm.gather(used()), notes),
     ):
-        yield Job(comm, stop, report)
+        yield Job(comm, stop, report, notes)
     if journal:
         write_sidecar(output, journal.runs())
 
@@ -77,20 +79,15 @@ def _together(comm: Comm) -> Iterator[None]:
 
 @contextmanager
 def _owned(directory: Path, what: str, comm: Comm) -> Iterator[None]:
-    """Hold the lock of one state on rank 0; every rank learns when it is held by another run."""
-    lock = FileLock(directory / "lock") if comm.rank == 0 else None
-    held = None
-    if lock is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            held = f"{directory}: expected to be the only run on this {what}, found another that holds its lock"
-    held = comm.bcast(held)
-    if held:
-        raise InputError(held)
-    try:
+    """Hold one state on rank 0; every rank learns when that cannot be."""
+    with ExitStack() as until_the_end:
+        problem = None
+        if comm.rank == 0:
+            try:
+                until_the_end.enter_context(owned(directory, what))
+            except InputError as error:
+                problem = str(error)
+        problem = comm.bcast(problem)
+        if problem:
+            raise InputError(problem)
         yield
-    finally:
-        if lock is not None:
-            lock.release()

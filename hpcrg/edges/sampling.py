@@ -9,7 +9,7 @@ from hpcrg.chains import produce
 from hpcrg.edges.job import job
 from hpcrg.ensemble import Ensemble
 from hpcrg.producing import Series
-from hpcrg.sampler import Limits, sample
+from hpcrg.sampler import Limits, other_machines, sample
 
 
 def run_sampling(
@@ -21,10 +21,11 @@ def run_sampling(
     title = f"sample {ensemble.label}"
     with job(title, "ensemble", ensemble.id, output, state, ranks, time_limit) as run:
         mine = _Fraction(ensemble, min(run.comm.size, ensemble.chains))
-        sample(
+        machines = sample(
             ensemble, output, state, run.comm, Limits(interval, run.stop),
             lambda chain, done, rounds: run.report(mine(chain, done, rounds), f"of {total} rounds"),
         )  # fmt: skip
+        run.notes.update(machines=machines, warning=other_machines(ensemble, machines))
 
 
 def run_producing(

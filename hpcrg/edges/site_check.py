@@ -54,7 +54,7 @@ class Check:
         if first.level == "ERROR":
             return
         for subject, check in (
-            ("MPI", self.ranks), ("HDF5", self.locking), ("signals", self.signals), ("requeue", self.requeue),
+            ("MPI", self.ranks), ("locks", self.locking), ("signals", self.signals), ("requeue", self.requeue),
             ("Dask", self.workers), ("torchrun", self.torchrun), ("GPU", self.gpu),
         ):  # fmt: skip
             yield self._guarded(subject, check)
@@ -87,14 +87,17 @@ class Check:
         return Verdict("MPI", "PASSED", f"a world of 2 ranks on {_nodes(nodes)}, which may use {cores} cores")
 
     def locking(self) -> Verdict:
-        """Whether HDF5 can lock files where the campaign's results would be."""
-        ended = self.job("cpu", "locking", [f"{PROBE} locking {self.directory}/probe.h5"], "--time=2")
+        """Whether states can be locked where the campaign's results would be."""
+        ended = self.job("cpu", "locking", [f"{PROBE} locking {self.directory}/probe.lock"], "--time=2")
         if not ended.good:
-            return Verdict("HDF5", "ERROR", f"a file in {self.directory} could not be written: {_told(ended)}")
+            return Verdict("locks", "ERROR", f"a file in {self.directory} could not be written: {_told(ended)}")
         if "locked" in ended.output:
-            return Verdict("HDF5", "PASSED", f"files in {self.directory} can be locked")
+            return Verdict("locks", "PASSED", f"files in {self.directory} can be locked")
+        if "denied" in ended.output:
+            told = "a file stands for the lock, which you have to remove after a run that was killed on another node"
+            return Verdict("locks", "WARNING", f"no locks in {self.directory}: {told}")
         return Verdict(
-            "HDF5", "WARNING", f"no locks in {self.directory}: two runs of one ensemble would not be noticed"
+            "locks", "WARNING", f"no locks in {self.directory}: two runs of one ensemble would not be noticed"
         )
 
     def signals(self) -> Verdict:

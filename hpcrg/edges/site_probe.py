@@ -30,8 +30,8 @@ def ranks() -> None:
 
 
 def locking(path: str) -> None:
-    """Whether HDF5 writes a file here, and holds it against others."""
-    from hpcrg.bank.locks import lock_of
+    """Whether a file here can be locked."""
+    from hpcrg.edges.ownership import lock_of
 
     print(lock_of(Path(path)))
 

@@ -8,15 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
+from hpcrg.edges.ownership import owned
 from hpcrg.edges.signals import stop_requests
-from hpcrg.errors import EXIT_STATUS, InputError, Interrupted, expected
+from hpcrg.errors import EXIT_STATUS, InputError, Interrupted, Lost, expected
 from hpcrg.progress import reporting
 from hpcrg.provenance import JOURNAL, Journal, Used, noted, used, write_sidecar
 
@@ -88,6 +87,8 @@ def run_training(
 ) -> None:  # fmt: skip
     """Train on all processes of this run. What the user can mend is raised on rank 0 and ends the other ranks
     without a word, with the same exit status."""
+    import torch.distributed as dist
+
     from hpcrg.learn.train import Limits, run
 
     with process_group() as place, stop_requests(time_limit) as stop:
@@ -106,6 +107,17 @@ def run_training(
             if place.rank == 0:
                 raise
             sys.exit(next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind)))
+        except RuntimeError as error:
+            if isinstance(error, dist.DistError) or "gloo" in str(error):
+                raise Lost(_lost(name, place, error)) from None
+            raise
+
+
+def _lost(name: str, place: Place, error: RuntimeError) -> str:
+    where = f"train {name}: process {place.rank} of {place.world}"
+    told = str(error).strip().splitlines()[0]
+    wanted = f"an answer of the others within {PATIENCE.total_seconds():.0f} s"
+    return f"{where}: expected {wanted}, found {told}; the state is kept, and the same command goes on from there"
 
 
 def _processes_here() -> list[Used]:
@@ -158,17 +170,6 @@ def _end_with_launcher() -> None:
 @contextmanager
 def _owned(directory: Path, place: Place) -> Iterator[None]:
     """Hold the lock of the state on rank 0; every process learns when another run holds it."""
-    lock = FileLock(directory / "lock")
-
-    def acquire() -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=LOCK_PATIENCE)
-        except Timeout:
-            raise InputError(f"{directory}: expected no other training here, found one that holds its lock") from None
-
-    place.from_first(acquire)
-    try:
+    with ExitStack() as until_the_end:
+        place.from_first(lambda: until_the_end.enter_context(owned(directory, "training", LOCK_PATIENCE)))
         yield
-    finally:
-        lock.release()

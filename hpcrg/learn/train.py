@@ -128,9 +128,10 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
     saved = time.monotonic()
     while current.epoch < job.spec.epochs:
         for batch in islice(_epoch(job, training, current.epoch, place), current.step, None):
-            stop = _step(job, model, current, batch, place, limits.stop(), steps)
-            if place.rank == 0 and (stop or time.monotonic() - saved > limits.interval):
-                state.save(job.file, current)
+            late = place.rank == 0 and time.monotonic() - saved > limits.interval
+            stop, late = _step(job, model, current, batch, place, (limits.stop(), late), steps)
+            if stop or late:
+                _save(job, current, place)
                 saved = time.monotonic()
             if stop:
                 raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
@@ -140,8 +141,21 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
     return current
 
 
-def _step(job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, stop: bool, steps: int) -> bool:
-    """One update of the weights by all processes together; whether any of them has been asked to stop."""
+def _save(job: Job, current: State, place: Place) -> None:
+    """Keep the state. All processes call this, so that all end when the first cannot write."""
+    place.from_first(lambda: _keep(job, current))
+
+
+def _keep(job: Job, current: State) -> None:
+    if not all(bool(p.isfinite().all()) for p in current.net.parameters()):
+        _check(job, current, "loss", math.nan)
+    state.save(job.file, current)
+
+
+def _step(
+    job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, asked: tuple[bool, bool], steps: int
+) -> tuple[bool, bool]:
+    """One update of the weights by all processes together; whether any of them `asked` to stop, and to save."""
     done = len(current.loss) / (steps * job.spec.epochs)
     for group in current.optimiser.param_groups:
         group["lr"] = job.spec.learning_rate * _rate(done)
@@ -149,15 +163,21 @@ def _step(job: Job, model: nn.Module, current: State, batch: data.Batch, place: 
     current.optimiser.zero_grad()
     torch.autograd.backward(loss * place.world)
     norm = torch.stack([p.grad.square().sum() for p in model.parameters() if p.grad is not None]).sum()
-    mean, stops = place.sum(torch.tensor([float(loss.detach()), float(stop)], dtype=torch.float64)).tolist()
-    if not (math.isfinite(mean) and math.isfinite(float(norm)) and mean < DIVERGED):
-        where = f"{job.file.stem}, step {len(current.loss)}, learning_rate {job.spec.learning_rate}"
-        raise InputError(f"{where}: expected a loss that stays below {DIVERGED} nats, found {mean}; the last "
-                         f"good state is kept in {job.file}")  # fmt: skip
+    told = torch.tensor([float(loss.detach()), *map(float, asked)], dtype=torch.float64)
+    mean, stops, saves = place.sum(told).tolist()
+    _check(job, current, "loss", mean if math.isfinite(float(norm)) else math.nan)
     current.optimiser.step()
     current.loss.append(mean)
     current.step += 1
-    return bool(stops > 0)
+    return stops > 0, saves > 0
+
+
+def _check(job: Job, current: State, what: str, value: float) -> None:
+    """Raises InputError for a loss that is no number or is not going to come back."""
+    if not (math.isfinite(value) and value < DIVERGED):
+        where = f"{job.file.stem}, epoch {current.epoch}, step {current.step}"
+        wanted = f"a {what} that stays below {DIVERGED} nats with learning_rate {job.spec.learning_rate}"
+        raise InputError(f"{where}: expected {wanted}, found {value}; the last good state is kept in {job.file}")
 
 
 def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor:
@@ -169,12 +189,12 @@ def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor
 def _end_epoch(job: Job, current: State, place: Place) -> None:
     """Validate, keep the weights if they are the best, and save."""
     validation = _validate(job, current.net, place)
+    _check(job, current, "validation loss", validation)
     if not current.validation or validation < min(current.validation):
         current.best = state.weights(current.net)
     current.validation.append(validation)
     current.epoch, current.step = current.epoch + 1, 0
-    if place.rank == 0:
-        state.save(job.file, current)
+    _save(job, current, place)
 
 
 @torch.no_grad()
@@ -198,8 +218,8 @@ def _begin(job: Job, place: Place) -> State:
     arrays = place.from_first(lambda: state.load(job.file))
     if arrays is not None:
         state.restore(current, arrays)
-    elif place.rank == 0:
-        state.save(job.file, current)
+    else:
+        _save(job, current, place)
     return current
 
 

@@ -23,7 +23,7 @@ def test_everything_that_hpcrg_asks_for(slurm, tmp_path):
     found, done = check(slurm, tmp_path, SITE)
     assert done.returncode == 0, done.stdout + done.stderr
     levels = {subject: level for subject, (level, _) in found.items()}
-    passed = dict.fromkeys(("jobs", "MPI", "HDF5", "signals", "requeue", "Dask", "torchrun"), "PASSED")
+    passed = dict.fromkeys(("jobs", "MPI", "locks", "signals", "requeue", "Dask", "torchrun"), "PASSED")
     assert levels == passed | {"GPU": "WARNING"}  # the GPUs are links to /dev/null
     assert "CUDA_VISIBLE_DEVICES is 0" in found["GPU"][1]
     assert "2 nodes" in found["MPI"][1]

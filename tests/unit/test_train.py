@@ -154,13 +154,22 @@ def test_an_altered_state_is_refused(bank, tmp_path, place):
             go(path, tmp_path, place)
 
 
-def test_a_diverging_loss_stops_and_keeps_the_last_good_state(bank, tmp_path, place):
-    spec = SPEC.model_copy(update={"learning_rate": 1e6})
-    with pytest.raises(InputError, match="stays below"):
+@pytest.mark.parametrize(
+    ("rate", "batch", "found"), [(1e6, 16, "a loss"), (2e38, 16, "a loss"), (6e38, 10**6, "a validation loss")]
+)
+def test_a_diverging_loss_stops_and_keeps_the_last_good_state(rate, batch, found, bank, tmp_path, place):
+    """Too large, infinite, and infinite after the only step of an epoch; what is no number is not written."""
+    spec = SPEC.model_copy(update={"learning_rate": rate, "batch": batch})
+    with pytest.raises(InputError, match=f"epoch 0, step 1: expected {found} that stays below"):
         go(bank(), tmp_path, place, spec, interval=0.0)
-    (arrays,) = curves(tmp_path).values()
+    assert_kept(tmp_path, steps=1)
+
+
+def assert_kept(directory, steps):
+    (arrays,) = curves(directory).values()
     assert all(np.isfinite(v).all() for v in arrays.values())
-    assert len(arrays["loss"]) == arrays["place"][1] > 0
+    assert len(arrays["loss"]) == arrays["place"][1] == steps
+    assert not (directory / "series.h5").exists()
 
 
 def test_two_chains_are_refused_before_any_work(bank, tmp_path, place):
@@ -179,6 +188,28 @@ class Dense(torch.nn.Module):
 
     def forward(self, codes):
         return self.layers(2 * codes.flatten(1).float() - 1)[:, 0]
+
+
+class Logarithm(Dense):
+    """It takes the logarithm of the number of spins that point up, which is 0 in some cold draws."""
+
+    def forward(self, codes):
+        return super().forward(codes) + 0.0 * codes.flatten(1).float().sum(1).log()
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_loss_that_is_no_number(cold, bank, tmp_path, place, monkeypatch):
+    """In a step, or, where some spin points up in all draws of the training chains, in the validation chain."""
+    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Logarithm(channels))
+
+    def warm(spins):
+        spins[2:, :, :, 0, 0] = 1
+        return spins
+
+    path, found = (bank(), "a loss") if cold else (bank(warm), "a validation loss")
+    with pytest.raises(InputError, match=f"epoch 0, step .*expected {found} that stays .*found nan"):
+        go(path, tmp_path, place)
+    assert_kept(tmp_path, steps=0)
 
 
 class Pixel(Dense):
