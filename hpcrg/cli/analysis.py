@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Workers, app
+from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Tls, Workers, app
 from hpcrg.errors import InputError, expected
 
 
@@ -34,6 +34,7 @@ def flow(
     workers: Workers = None,
     threads: Threads = False,
     scheduler: Scheduler = None,
+    tls: Tls = None,
     chunk: Chunk = 16,
 ) -> None:
     """Monte Carlo renormalisation of banks by block spins: y_t and y_h by level."""
@@ -42,7 +43,7 @@ def flow(
 
     loaded = load(campaign)
     spec = _named(loaded.flow, "flow", name)
-    with _dask(loaded, workers, threads, scheduler) as compute:
+    with _dask(loaded, workers, threads, scheduler, tls) as compute:
         _write(output, mcrg.run(banks, name, spec, compute, chunk << 20))
 
 
@@ -56,6 +57,7 @@ def scale(
     workers: Workers = None,
     threads: Threads = False,
     scheduler: Scheduler = None,
+    tls: Tls = None,
     chunk: Chunk = 16,
 ) -> None:
     """Finite-size scaling of banks, or of a network's outputs: T_c and nu."""
@@ -68,13 +70,13 @@ def scale(
     if train_name is not None:
         if len(files) != 1:
             raise InputError(expected("scale --train", "one file of series", " ".join(map(str, files))))
-        if workers or threads or scheduler:
-            raise InputError("scale --train: expected none of --workers, --threads and --scheduler, found some")
+        if workers or threads or scheduler or tls is not None:
+            raise InputError("scale --train: expected none of --workers, --threads, --scheduler and --tls, found some")
         train_spec = _named(loaded.train, "train", train_name)
         _write(output, outputs.run(files[0], train_name, train_spec))
     else:
         spec = _named(loaded.scale, "scale", str(name))
-        with _dask(loaded, workers, threads, scheduler) as compute:
+        with _dask(loaded, workers, threads, scheduler, tls) as compute:
             _write(output, fss.run(files, str(name), spec, compute, chunk << 20))
 
 
@@ -125,10 +127,10 @@ def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
     return specs[name]
 
 
-def _dask(campaign: Any, workers: int | None, threads: bool, scheduler: str | None) -> Any:
+def _dask(campaign: Any, workers: int | None, threads: bool, scheduler: str | None, tls: bool | None) -> Any:
     from hpcrg.edges.dask import computing
 
-    return computing(workers or campaign.resources.workers, not threads, scheduler)
+    return computing(workers or campaign.resources.workers, not threads, scheduler, tls)
 
 
 def _write(output: Path, result: Any) -> None:

@@ -10,6 +10,7 @@ from hpcrg.site import load_site
 
 SITE = """
 account = "proj"
+interface = "lo"
 modules = ["module load site"]
 [partitions]
 cpu = "cpu"
@@ -37,7 +38,9 @@ def test_slurm_job_script(tmp_path):
 
     path = tmp_path / "site.toml"
     path.write_text(SITE)
-    arguments = slurm_arguments(load_site(path))
+    site = load_site(path)
+    arguments = slurm_arguments(site, site.dask)
+    assert arguments.pop("scheduler_options") == {"dashboard_address": "127.0.0.1:0"}
     script = SLURMJob("tcp://127.0.0.1:1", name="w", python=sys.executable, **arguments).job_script()
     options = ("#SBATCH -p cpu", "#SBATCH -A proj", "#SBATCH --requeue", "--nthreads 1", "--nworkers 2")
     for line in (*options, "module load site", "export OMP_NUM_THREADS=1"):
