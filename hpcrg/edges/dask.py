@@ -71,6 +71,7 @@ def make_client(
     import distributed
 
     logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every worker's life otherwise
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it cannot do is raised here
     connect: Any = distributed.Client
     with dask.config.set(CONFIG), ExitStack() as stack:
         if scheduler is None:

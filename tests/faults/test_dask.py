@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import distributed
@@ -22,7 +23,7 @@ seed: 3
 model: {type: ising}
 ensembles:
   critical: {sizes: [8], ladder: {critical: true}, updates: [{type: swendsen_wang}], chains: 8, thermalise: 50, keep: 1, draws: 400}
-flow: {majority: {ensemble: critical, scheme: majority, levels: 1, blocks: 100, check_equilibration: false}}
+flow: {majority: {ensemble: critical, scheme: majority, levels: 1, blocks: 50, check_equilibration: false}}
 """
 PATIENCE = 60.0
 LOST = 45.0
@@ -60,13 +61,6 @@ def estimates(place, name):
     return json.loads((place / name).read_text())
 
 
-def states(dask_scheduler):
-    """How many tasks are in which state."""
-    from collections import Counter
-
-    return dict(Counter(task.state for task in dask_scheduler.tasks.values()))
-
-
 class Cluster:
     """A scheduler and workers as processes of their own, and a look into the scheduler."""
 
@@ -90,11 +84,15 @@ class Cluster:
 
     def wait_until_some_are_done(self):
         """Until the scheduler holds results and has tasks to do."""
+
+        def states(dask_scheduler):  # inside, so that it is sent and not looked for in a module
+            return [task.state for task in dask_scheduler.tasks.values()]
+
         with self.look() as client:
             end = time.monotonic() + PATIENCE
             while time.monotonic() < end:
-                counts = client.run_on_scheduler(states)
-                if counts.get("memory", 0) > 20 and counts.get("processing", 0) > 1:
+                counts = Counter(client.run_on_scheduler(states))
+                if counts["memory"] > 20 and counts["processing"] > 1:
                     return counts
                 time.sleep(0.01)
         raise AssertionError("the graph was never seen at work")
@@ -138,19 +136,14 @@ def test_a_scheduler_that_is_killed_is_an_error_and_a_new_one_serves(place, clus
     assert estimates(place, "scheduler.json") == estimates(place, "calm.json")
 
 
-def die(parent, number, path):
-    """A task that kills its worker the first time."""
-    if number == 3 and not Path(path).exists():
-        Path(path).mkdir()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return parent + number
-
-
-def always_die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_a_worker_of_this_machine_is_replaced(tmp_path):
+    def die(parent, number, path):
+        """A task that kills its worker the first time."""
+        if number == 3 and not Path(path).exists():
+            Path(path).mkdir()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return parent + number
+
     graph = {("sum", 0, k): (die, ("sum", 0, k - 1) if k else 0, k, str(tmp_path / "died")) for k in range(6)}
     with make_client(1) as client:
         assert compute_on(client, graph, [("sum", 0, 5)]) == [15]
@@ -158,5 +151,6 @@ def test_a_worker_of_this_machine_is_replaced(tmp_path):
 
 
 def test_a_task_that_kills_every_worker_is_an_error():
+    graph = {("x", 0, 0): (lambda: os.kill(os.getpid(), signal.SIGKILL),)}
     with make_client(1) as client, pytest.raises(InputError, match="workers that live through a task"):
-        compute_on(client, {("x", 0, 0): (always_die,)}, [("x", 0, 0)])
+        compute_on(client, graph, [("x", 0, 0)])

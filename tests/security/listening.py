@@ -13,7 +13,6 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,10 +22,10 @@ POLL = 0.02
 
 @dataclass
 class Seen:
-    """Listening sockets as (program, address), by where they can be reached from."""
+    """Listening sockets as (program, address, port), by where they can be reached from."""
 
-    loopback: set[tuple[str, str]] = field(default_factory=set)
-    beyond: set[tuple[str, str]] = field(default_factory=set)
+    loopback: set[tuple[str, str, int]] = field(default_factory=set)
+    beyond: set[tuple[str, str, int]] = field(default_factory=set)
 
     def look(self, root: psutil.Process) -> None:
         """Add what a process and those that it started listen on now."""
@@ -36,7 +35,7 @@ class Seen:
                     for socket in process.net_connections(kind="inet"):
                         if open_to_others(socket):
                             where = self.loopback if on_loopback(socket.laddr.ip) else self.beyond
-                            where.add((process.name(), socket.laddr.ip))
+                            where.add((process.name(), *socket.laddr))
 
 
 def open_to_others(socket: Any) -> bool:
@@ -66,6 +65,6 @@ if __name__ == "__main__":
     status, found, text = watch(sys.argv[1:])
     sys.stdout.write(text)
     for name, where in (("loopback", found.loopback), ("BEYOND", found.beyond)):
-        for program, address in sorted(where):
-            print(f"{name}: {Path(program).name} at {address}")
+        for program, address, port in sorted(where):
+            print(f"{name}: {program} at {address}, port {port}")
     sys.exit(status)
