@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcrg.analysis.graph import Compute, Graph, Key
-from hpcrg.edges.dask_step import step
+from hpcrg.edges.dask_step import DASHBOARD, step
 from hpcrg.edges.dask_tls import AUTHORITY, encrypted, exports
 from hpcrg.errors import InputError, expected
 from hpcrg.progress import Report, reporting
@@ -40,11 +40,13 @@ ONE_THREAD = {
     "NUMBA_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
     "MALLOC_TRIM_THRESHOLD_": "65536",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
     "DASK_LOGGING__DISTRIBUTED": "critical",  # a failed task is raised here; a closing scheduler is no failure
 }
 CONFIG = {
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     "distributed.comm.timeouts.connect": "30s",
+    "distributed.worker.memory.pause": False,  # one that is paused for what it will not give back waits for ever
     "distributed.worker.memory.terminate": 0.95,
 }
 logger = logging.getLogger("hpcrg")
@@ -157,7 +159,7 @@ def _local(workers: int, processes: bool, memory: str, tls: bool) -> Iterator[An
             protocol=protocol,
             memory_limit=memory if processes else 0,
             host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",
+            dashboard_address=DASHBOARD,
         ) as cluster,
     ):
         yield cluster
@@ -188,6 +190,7 @@ def slurm_arguments(site: Site, jobs: DaskJobs) -> dict[str, Any]:
     lines = [f"export {name}={value}" for name, value in ONE_THREAD.items()] + exports()
     given["job_script_prologue"] = [*site.modules, *lines, *given.get("job_script_prologue", [])]
     given["job_extra_directives"] = ["--requeue", *given.get("job_extra_directives", [])]
-    given["scheduler_options"] = {"dashboard_address": f"{LOOPBACK}:0", **given.get("scheduler_options", {})}
+    given["scheduler_options"] = {"dashboard_address": DASHBOARD, **given.get("scheduler_options", {})}
+    given["worker_extra_args"] = ["--dashboard-address", DASHBOARD, *given.get("worker_extra_args", [])]
     named = {"queue": site.partitions.cpu, "account": site.account, "interface": site.interface}
     return {**{key: value for key, value in named.items() if value}, "cores": 1, "memory": "2GB", **given}

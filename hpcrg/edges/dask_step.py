@@ -33,7 +33,8 @@ DEATH = 60.0
 """Seconds that a worker tries to reach a scheduler that it was told of."""
 POLL = 0.2
 FEWEST = 3
-LOOPBACK_DASHBOARD = "127.0.0.1:0"
+DASHBOARD = "127.0.0.1:0"
+"""Where dashboards listen, and what else of Dask speaks http: every worker does, on all interfaces unless told."""
 STEP = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_LAUNCH_NODE_IPADDR")
 logger = logging.getLogger("hpcrg")
 
@@ -110,7 +111,7 @@ async def _schedule(task: Task, protocol: str) -> None:
     start: Any = Scheduler
     try:
         async with start(
-            host=_address(task.launcher), port=0, protocol=protocol, dashboard_address=LOOPBACK_DASHBOARD
+            host=_address(task.launcher), port=0, protocol=protocol, dashboard_address=DASHBOARD
         ) as scheduler:
             task.tell(address=scheduler.address, settings=in_force())
             await _client_left(scheduler)
@@ -138,9 +139,9 @@ async def _work(task: Task, address: str) -> None:
     from distributed import Worker
 
     start: Any = Worker
-    host = _address(task.launcher)
+    own = {"host": _address(task.launcher), "dashboard_address": DASHBOARD, "memory_limit": None}  # SLURM has its own
     try:
-        async with start(address, nthreads=1, name=task.number, host=host, death_timeout=DEATH) as worker:
+        async with start(address, nthreads=1, name=task.number, death_timeout=DEATH, **own) as worker:
             await worker.finished()
     except (OSError, RuntimeError) as error:  # a scheduler that has ended while this one started
         logger.warning("worker %d: no scheduler at %s: %s", task.number, address, error)

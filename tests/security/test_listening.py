@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ENVIRONMENT
 from listening import Seen, on_loopback, watch
+from verbs import ENVIRONMENT
 
 pytestmark = pytest.mark.slow
 HPCRG = [sys.executable, "-m", "hpcrg"]

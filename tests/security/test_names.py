@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import hpcrg
 from pydantic import TypeAdapter, ValidationError
+from verbs import hpcrg
 
 from hpcrg import estimate, figures
 from hpcrg.campaign import parse

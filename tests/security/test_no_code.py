@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import hpcrg
+from verbs import CAMPAIGN, hpcrg
 
-from hpcrg import checkpoint
+from hpcrg import checkpoint, jit
 from hpcrg.campaign import load
 from hpcrg.errors import InputError
 
@@ -188,6 +188,31 @@ def test_a_bank_that_is_a_trap_is_refused(place, tmp_path, verb, kind):
     said = hpcrg(place, verb[0], *campaign, path, *verb[1:], *output, status=2)
     assert "bank.h5" in said
     assert not canary.exists()
+
+
+def test_a_cache_of_kernels_into_which_others_can_write_is_refused(tmp_path, monkeypatch):
+    """What lies there is machine code."""
+    monkeypatch.setattr(jit, "guarded", jit.guarded.__wrapped__)  # as the first call of a process
+    new = jit.guarded(tmp_path / "new")
+    assert new.stat().st_mode & 0o777 == 0o700
+    new.chmod(0o777)
+    with pytest.raises(InputError, match="nobody else may write"):
+        jit.guarded(new)
+    new.chmod(0o755)
+    if os.getuid() == 0:
+        os.chown(new, 12345, 12345)
+        with pytest.raises(InputError, match="of user 12345"):
+            jit.guarded(new)
+
+
+def test_a_verb_refuses_it_too(tmp_path):
+    cache = tmp_path / "cache"
+    (tmp_path / "c.yaml").write_text(CAMPAIGN)
+    place = cache / jit.platform()
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o777)
+    sample = ["sample", "c.yaml", "--ensemble", "critical-L8", "--output", "b.h5", "--state", "s"]
+    assert "nobody else may write" in hpcrg(tmp_path, *sample, status=2, HPCRG_CACHE_DIR=str(cache))
 
 
 TAGS = ["!!python/object/apply:os.mkdir ['{canary}']", "!!python/object/new:os.mkdir ['{canary}']",

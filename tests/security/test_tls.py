@@ -11,7 +11,7 @@ from pathlib import Path
 import dask
 import distributed
 import pytest
-from conftest import hpcrg
+from verbs import hpcrg
 
 from hpcrg.edges import dask_tls
 from hpcrg.edges.dask import computing, make_client

@@ -4,9 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 from minislurm import SITE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "security"))
+from listening import Seen
 
 pytestmark = pytest.mark.slurm
 CAMPAIGN = """
@@ -40,12 +46,31 @@ def scale(output):
 
 
 def hpcrg(place, environment, *arguments, before=(), status=0):
-    """What a verb says, which has to end in time with `status`."""
+    """What a verb says, which has to end in time with `status`. Nothing that runs under its directory meanwhile, whoever
+    started it, may listen beyond the loopback interface, which is the network between the nodes here."""
     command = [*before, sys.executable, "-m", "hpcrg", *arguments]
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == status, done.stdout[-2000:] + done.stderr[-4000:]
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stderr
+    seen, end = Seen(), time.monotonic() + PATIENCE
+    with (place / "said").open("w+") as said:
+        process = subprocess.Popen(command, cwd=place, env=environment, stderr=said, stdout=said, text=True)
+        while process.poll() is None and time.monotonic() < end:
+            for each in running_in(place):
+                seen.look(each)
+            time.sleep(0.2)
+        process.kill()
+        process.wait()
+        said.seek(0)
+        text = said.read()
+    assert process.returncode == status, text[-4000:]
+    assert "Traceback" not in text, text
+    assert seen.beyond == set()
+    return text
+
+
+def running_in(place):
+    """The Pythons whose working directory is this one: tasks and jobs start where they are submitted."""
+    for process in psutil.process_iter(["cwd", "name"]):
+        if process.info["cwd"] == str(place) and "python" in (process.info["name"] or ""):
+            yield process
 
 
 def estimates(place, name):
