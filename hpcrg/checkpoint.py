@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays. Raises CorruptFile when a single bit differs from what was written."""
+    """The arrays. Raises CorruptFile when a single bit differs from what was written, and for anything but arrays."""
     with naming(path):
         content = path.read_bytes()
     head, _, payload = content.partition(b"\n")
@@ -40,5 +41,14 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
     if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CorruptFile(f"{path}: expected content that fits its sha256, found other content; "
                           "move the file away to start its chain again")  # fmt: skip
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+            return {key: _array(archive[key]) for key in archive.files}
+    except (ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CorruptFile(f"{path}: expected a NumPy archive of plain arrays, found {error}") from None
+
+
+def _array(value: Any) -> NDArray[Any]:
+    if not isinstance(value, np.ndarray):  # NumPy gives the bytes of what it does not know
+        raise TypeError(type(value).__name__)
+    return value

@@ -3,6 +3,9 @@
 A kernel is compiled for one explicit signature and stored in a directory of its own, named by the digest of all its
 code (hpcrg.fingerprint), the numba version and the CPU: changed code can never load an old binary, an unchanged kernel
 is never compiled again, and processes which compile at the same time write the same file under the same name.
+
+Compiled kernels are machine code, the only files from which hpcrg runs any: they are made by and for one user and one
+machine, and a cache into which everybody may write is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +27,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 
+from hpcrg.errors import InputError
 from hpcrg.fingerprint import fingerprint, set_apart
 
 P = ParamSpec("P")
@@ -67,11 +72,24 @@ def platform() -> str:
     return f"{NAMES}-python-{python}-{machine().replace(', ', '-').replace(' ', '-')}"
 
 
+@cache
+def guarded(directory: Path) -> Path:
+    """The directory, made for its owner alone where there is none. Raises InputError where it belongs to another user
+    than this one and root, or everybody may write into it: what lies there would be run."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.stat()
+    if found.st_uid not in (os.getuid(), 0) or found.st_mode & stat.S_IWOTH:
+        whose = f"one of user {found.st_uid} with mode {stat.S_IMODE(found.st_mode):o}"
+        raise InputError(f"{directory}: expected a cache of kernels that nobody else may write into, found {whose}; "
+                         "HPCRG_CACHE_DIR names another")  # fmt: skip
+    return directory
+
+
 class _Place(_CacheLocator):
     """The directory of one kernel."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.path = cache_directory() / platform() / fingerprint(function)
+        self.path = guarded(cache_directory() / platform()) / fingerprint(function)
 
     def get_cache_path(self) -> str:
         return str(self.path)

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from hpcrg import __version__
-from hpcrg.errors import Interrupted
-from hpcrg.files import write_atomically
+from hpcrg.errors import Interrupted, Unusable
+from hpcrg.files import naming, write_atomically
 
 JOURNAL, SIDECAR = "runs.jsonl", ".provenance.json"
 PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
@@ -100,10 +100,11 @@ class Journal:
         return [run for run in found.values() if "begun" in run]
 
     def _append(self, told: Run) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        cut = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a") as file:
-            file.write("\n" * cut + json.dumps(told) + "\n")
+        with naming(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            cut = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
+            with self.path.open("a") as file:
+                file.write("\n" * cut + json.dumps(told) + "\n")
 
 
 def beginning(identifier: str, ranks: int) -> Run:
@@ -162,7 +163,7 @@ def noted(
     finally:
         taken = parts() if error is None or isinstance(error, Interrupted) else [used()]
         if journal and taken:
-            with suppress(OSError):  # a full disk has its own error, and the journal is no result
+            with suppress(Unusable):  # a full disk has its own error, and the journal is no result
                 journal.end(name, outcome_of(error), taken, notes or {})
 
 

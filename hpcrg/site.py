@@ -6,7 +6,7 @@ A site file is TOML; every key has a default:
     launcher = "srun --mpi=pmi2"       # starts MPI ranks; -n RANKS is added
     ranks_per_node = 0                 # MPI ranks that a node takes, 0 for any
     modules = ["module load python"]   # shell lines before every job
-    interface = ""                     # network interface between nodes; the loopback one on a single node
+    interface = ""                     # network interface between nodes: needed where there is a table `dask`
     gpu_type = ""                      # as in --gpus=TYPE:1
     processes_per_node = 0             # training processes that a node takes, 0 for all on one
 
@@ -16,10 +16,16 @@ A site file is TOML; every key has a default:
 
     [dask]                             # workers as SLURM jobs; without this table they run inside the job
     jobs = 4                           # how many to keep; lost ones are replaced
+    tls = true                         # encrypt connections, with a certificate made for the run
     cores = 1                          # this and all that follows: arguments of dask_jobqueue.SLURMCluster
     processes = 1
     memory = "4GB"
     walltime = "01:00:00"
+
+    [dask.tls]                         # in place of tls = true: PEM files of your own
+    ca = "ca.pem"                      # the authority; who shows a certificate that it has signed may run code here
+    cert = "cert.pem"
+    key = "key.pem"
 """
 
 from __future__ import annotations
@@ -29,7 +35,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hpcrg.errors import InputError
 from hpcrg.specs import Spec
@@ -54,11 +60,21 @@ class Partitions(Spec):
     _words = field_validator("*")(word)
 
 
+class PemFiles(Spec):
+    """Names of PEM files: an authority, a certificate that it has signed, and its key."""
+
+    ca: str = Field(min_length=1)
+    cert: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+
+
 class DaskJobs(BaseModel):
-    """`jobs` SLURM jobs of Dask workers; everything else goes to SLURMCluster."""
+    """`jobs` SLURM jobs of Dask workers, and whether their connections are encrypted; everything else goes to
+    SLURMCluster."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     jobs: int = Field(1, ge=1)
+    tls: bool | PemFiles = True
 
 
 class Site(Spec):
@@ -75,6 +91,12 @@ class Site(Spec):
     dask: DaskJobs | None = None
 
     _words = field_validator("account", "interface", "gpu_type")(word)
+
+    @model_validator(mode="after")
+    def _listening(self) -> Site:
+        if self.dask and not (self.interface or (self.dask.model_extra or {}).get("interface")):
+            raise ValueError("expected the interface on which Dask listens, beside a table `dask`, found none")
+        return self
 
     def place(self, kind: str) -> dict[str, Any]:
         """Resources of a Snakemake rule on the partition `kind`, only those that the site names."""

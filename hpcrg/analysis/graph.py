@@ -84,7 +84,8 @@ def fold(
 ) -> tuple[Graph, list[Key]]:
     """The explicit graph, and the key of each unit's last accumulator, in the order of `units`.
 
-    Raises InputError for a chunk below 1 and for an empty unit.
+    The path is made absolute: workers may run in another directory. Raises InputError for a chunk below 1 and for an
+    empty unit.
     """
     if chunk < 1:
         raise InputError(expected("chunk", "at least 1 draw", chunk))
@@ -97,7 +98,7 @@ def fold(
         before: Any = functools.partial(copy.deepcopy, initial)
         for k, start in enumerate(range(unit.start, unit.stop, chunk)):
             piece = unit._replace(start=start, stop=min(start + chunk, unit.stop))
-            link = functools.partial(_link, step, str(bank_path), piece)
+            link = functools.partial(_link, step, str(bank_path.absolute()), piece)
             graph[name, i, k] = (link, before if k else (before,))
             before = (name, i, k)
         keys.append(before)

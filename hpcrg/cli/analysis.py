@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Workers, app
+from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Tls, Workers, app
 from hpcrg.errors import InputError, expected
 from hpcrg.provenance import told
 
@@ -38,6 +38,7 @@ def flow(
     workers: Workers = None,
     threads: Threads = False,
     scheduler: Scheduler = None,
+    tls: Tls = None,
     chunk: Chunk = 16,
 ) -> None:
     """Monte Carlo renormalisation of banks by block spins: y_t and y_h by level."""
@@ -46,7 +47,7 @@ def flow(
 
     loaded = load(campaign)
     spec = _named(loaded.flow, "flow", name)
-    with _dask(loaded, f"flow {name}", output, workers, threads, scheduler) as compute:
+    with _dask(loaded, f"flow {name}", output, workers, threads, scheduler, tls) as compute:
         _write(output, mcrg.run(banks, name, spec, compute, chunk << 20))
 
 
@@ -60,6 +61,7 @@ def scale(
     workers: Workers = None,
     threads: Threads = False,
     scheduler: Scheduler = None,
+    tls: Tls = None,
     chunk: Chunk = 16,
 ) -> None:
     """Finite-size scaling of banks, or of a network's outputs: T_c and nu."""
@@ -72,14 +74,14 @@ def scale(
     if train_name is not None:
         if len(files) != 1:
             raise InputError(expected("scale --train", "one file of series", " ".join(map(str, files))))
-        if workers or threads or scheduler:
-            raise InputError("scale --train: expected none of --workers, --threads and --scheduler, found some")
+        if workers or threads or scheduler or tls is not None:
+            raise InputError("scale --train: expected none of --workers, --threads, --scheduler and --tls, found some")
         train_spec = _named(loaded.train, "train", train_name)
         with told(output, f"scale {train_name}"):
             _write(output, outputs.run(files[0], train_name, train_spec))
     else:
         spec = _named(loaded.scale, "scale", str(name))
-        with _dask(loaded, f"scale {name}", output, workers, threads, scheduler) as compute:
+        with _dask(loaded, f"scale {name}", output, workers, threads, scheduler, tls) as compute:
             _write(output, fss.run(files, str(name), spec, compute, chunk << 20))
 
 
@@ -133,7 +135,7 @@ def _named(specs: dict[str, Any], verb: str, name: str) -> Any:
 
 @contextmanager
 def _dask(
-    campaign: Any, what: str, output: Path, workers: int | None, threads: bool, scheduler: str | None
+    campaign: Any, what: str, output: Path, workers: int | None, threads: bool, scheduler: str | None, tls: bool | None
 ) -> Iterator[Any]:  # fmt: skip
     """What runs graphs; its own workers are counted in what the sidecar of `output` tells."""
     from hpcrg.edges.dask import computing
@@ -141,7 +143,7 @@ def _dask(
     count = workers or campaign.resources.workers
     with (
         told(output, what, 0 if threads or scheduler else count),
-        computing(count, not threads, scheduler) as compute,
+        computing(count, not threads, scheduler, tls) as compute,
     ):
         yield compute
 

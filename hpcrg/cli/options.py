@@ -22,4 +22,9 @@ Ranks = Annotated[int | None, typer.Option(min=1, help="MPI ranks that this run 
 TimeLimit = Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop and keep all.")]
 Interval = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 Chunk = Annotated[int, typer.Option(min=1, help="Mebibytes of unpacked spins or series in one task.")]
-Scheduler = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, or slurm:FILE.toml.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a running Dask scheduler, slurm:SITE.toml or runner:FILE.")
+]
+Tls = Annotated[
+    bool | None, typer.Option("--tls/--no-tls", help="Encrypt what Dask says; between nodes that is the default.")
+]

@@ -1,5 +1,9 @@
 """Training as a set of processes under torchrun: the process group, the device, the lock, signals, exit
-status."""
+status.
+
+The processes of one node meet in files that only their owner can read, and talk over the loopback interface: nothing
+listens beyond it. Those of several nodes meet at a port of the first one, which torch opens on all its interfaces and
+does not protect."""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from hpcrg.edges.ownership import owned
 from hpcrg.edges.signals import stop_requests
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from hpcrg.learn.place import Place
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+ALONE = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+MEETING = "HPCRG_MEETING"
+"""Names the file in which the processes of one node meet."""
 PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 LOCK_PATIENCE = 10.0
@@ -52,11 +60,10 @@ def process_group() -> Iterator[Place]:
     else:
         torch.set_num_threads(1)
     if here == world:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        _stay_on_loopback()
     torch.use_deterministic_algorithms(True)
     backend = "nccl" if gpus else "gloo"
-    store = None if "MASTER_ADDR" in os.environ else dist.HashStore()  # type: ignore[attr-defined]
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    dist.init_process_group(backend, store=_store(world), rank=rank, world_size=world, timeout=PATIENCE)
     try:
         yield Place(rank, world, device)
     finally:
@@ -134,18 +141,47 @@ def launch(arguments: Sequence[str], processes: int, module: str = "hpcrg", node
     from torch.distributed.run import parse_args
     from torch.distributed.run import run as torchrun
 
-    alone = {"GLOO_SOCKET_IFNAME": "lo"} if nodes == 1 else {}
-    for key, value in (ENVIRONMENT | alone).items():
+    for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    meeting = ["--standalone"] if nodes == 1 else _rendezvous(nodes)
-    options = [*meeting, f"--nproc-per-node={processes}", "--module", module, *arguments]
-    try:
-        torchrun(parse_args(options))  # type: ignore[no-untyped-call]
-    except ChildFailedError as error:
-        return max(1, error.get_first_failure()[1].exitcode)
-    except SignalException:
-        return EXIT_STATUS[Interrupted]
-    return 0
+    with _meeting(nodes) as meeting:
+        options = [*meeting, f"--nproc-per-node={processes}", "--module", module, *arguments]
+        try:
+            torchrun(parse_args(options))  # type: ignore[no-untyped-call]
+        except ChildFailedError as error:
+            return max(1, error.get_first_failure()[1].exitcode)
+        except SignalException:
+            return EXIT_STATUS[Interrupted]
+        return 0
+
+
+@contextmanager
+def _meeting(nodes: int) -> Iterator[list[str]]:
+    """How torchrun's processes find each other: on one node by files, or as `_rendezvous` says."""
+    if nodes > 1:
+        os.environ.pop(MEETING, None)
+        yield _rendezvous(nodes)
+        return
+    _stay_on_loopback()
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # or torchrun opens a port on all interfaces
+    with TemporaryDirectory(prefix="hpcrg-train-", ignore_cleanup_errors=True) as own:
+        os.environ[MEETING] = f"{own}/processes"
+        yield ["--nnodes=1", "--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={own}/torchrun",
+               f"--rdzv-id={os.getpid()}", "--local-addr=127.0.0.1"]  # fmt: skip
+
+
+def _stay_on_loopback() -> None:
+    for key, value in ALONE.items():
+        os.environ.setdefault(key, value)
+
+
+def _store(world: int) -> Any:
+    """Where processes tell each other their addresses: the file of `_meeting`, the port that a torchrun started by the
+    user names (None, torch then looks for it), or for one process nothing."""
+    import torch.distributed as dist
+
+    if MEETING in os.environ:
+        return dist.FileStore(os.environ[MEETING], world)  # type: ignore[attr-defined]
+    return None if "MASTER_ADDR" in os.environ else dist.HashStore()  # type: ignore[attr-defined]
 
 
 def _rendezvous(nodes: int) -> list[str]:

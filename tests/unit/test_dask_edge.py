@@ -10,6 +10,7 @@ from hpcrg.site import load_site
 
 SITE = """
 account = "proj"
+interface = "lo"
 modules = ["module load site"]
 [partitions]
 cpu = "cpu"
@@ -31,16 +32,26 @@ def test_threads_on_loopback_run_a_graph():
         assert compute({first: (sum, [1, 2]), second: (sum, [3, 4])}, [second, first]) == [7, 3]
 
 
+def test_a_worker_near_its_limit_goes_on():
+    """Dask would pause it, and wait for ever for memory that no task holds."""
+    with make_client(1, processes=False) as client:
+        found = client.run(lambda dask_worker: dask_worker.memory_manager.memory_pause_fraction)
+        assert set(found.values()) == {False}
+
+
 def test_slurm_job_script(tmp_path):
     pytest.importorskip("dask_jobqueue")
     from dask_jobqueue.slurm import SLURMJob
 
     path = tmp_path / "site.toml"
     path.write_text(SITE)
-    arguments = slurm_arguments(load_site(path))
+    site = load_site(path)
+    arguments = slurm_arguments(site, site.dask)
+    assert arguments.pop("scheduler_options") == {"dashboard_address": "127.0.0.1:0"}
     script = SLURMJob("tcp://127.0.0.1:1", name="w", python=sys.executable, **arguments).job_script()
     options = ("#SBATCH -p cpu", "#SBATCH -A proj", "#SBATCH --requeue", "--nthreads 1", "--nworkers 2")
-    for line in (*options, "module load site", "export OMP_NUM_THREADS=1"):
+    never = "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False"
+    for line in (*options, "module load site", "export OMP_NUM_THREADS=1", never, "--dashboard-address 127.0.0.1:0"):
         assert line in script
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,22 +107,3 @@ def test_lint_leaves_only_the_remarks_that_contributing_answers():
         for name in ("DASK", "NODES", "ONE_A_NODE")
     }
     assert remarks == {"No log directive defined", "Specify a conda environment or container for each rule."} | outside
-
-
-def test_environment_files_are_in_step():
-    pins = (ROOT / "envs/constraints.txt").read_text()
-    names = {line.split("==")[0].lower().replace("_", "-") for line in pins.splitlines() if "==" in line}
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [
-        *project["dependencies"],
-        *(d for k, v in project["optional-dependencies"].items() if k != "all" for d in v),
-    ]
-    for requirement in asked:
-        name = requirement.split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip().lower()
-        assert name in names, name
-    for recipe in ("envs/environment.yml", "envs/hpcrg.def"):
-        assert "constraints.txt" in (ROOT / recipe).read_text()
-        assert "[all]" in (ROOT / recipe).read_text()
-    assert shutil.which("make")
