@@ -1,6 +1,7 @@
 import functools
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,11 +33,14 @@ envvars:
 
 HERE = str(Path(sys.executable).parent)
 LAUNCHER = "mpiexec" if CORES else SITE.launcher
-DASK = f"--scheduler slurm:{config['site']}" if not CORES and SITE.dask else ""
+DASK = f"--scheduler {shlex.quote('slurm:' + config['site'])}" if not CORES and SITE.dask else ""
 STOP_EARLY = "'--signal=URG@120'"  # two minutes before the limit of a job; all verbs that take long hear it
 shell.prefix("".join(f"{line}; " for line in SITE.modules if not CORES))
-BETWEEN_NODES = {"GLOO_SOCKET_IFNAME": SITE.interface} if SITE.interface and not CORES else {}
-os.environ.update(ONE_THREAD_A_PROCESS | BETWEEN_NODES | {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
+NETWORK = dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), SITE.interface)
+BETWEEN_NODES = NETWORK if SITE.interface and not CORES else {}
+ON_ONE_MACHINE = {"UCX_TLS": os.environ.get("UCX_TLS", "self,sm")} if CORES else {}  # ranks listen on no network
+os.environ.update(ONE_THREAD_A_PROCESS | BETWEEN_NODES | ON_ONE_MACHINE)
+os.environ.update({"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}"})
 
 
 wildcard_constraints:

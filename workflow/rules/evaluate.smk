@@ -11,4 +11,4 @@ rule evaluate:
         **asked("evaluate"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg evaluate {params.campaign} {input} --series {wildcards.group} --output {output.estimates}"
+        "hpcrg evaluate {params.campaign:q} {input:q} --series {wildcards.group} --output {output.estimates:q}"

@@ -12,4 +12,4 @@ rule flow:
         **asked("flow"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg flow {params.campaign} {input} --flow {wildcards.flow} --workers {threads} {DASK} --output {output.estimates}"
+        "hpcrg flow {params.campaign:q} {input:q} --flow {wildcards.flow} --workers {threads} {DASK} --output {output.estimates:q}"

@@ -13,5 +13,5 @@ rule produce:
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
-        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg produce {params.campaign}"
-        " --series {wildcards.series} --output {output} --state {params.state} --ranks {resources.tasks}"
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg produce {params.campaign:q}"
+        " --series {wildcards.series} --output {output:q} --state {params.state:q} --ranks {resources.tasks}"

@@ -19,5 +19,5 @@ rule report:
         **asked("report"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg report {params.campaign} {input.estimates} {input.figures}"
-        " --output {output.page} --estimates {output.estimates}"
+        "hpcrg report {params.campaign:q} {input.estimates:q} {input.figures:q}"
+        " --output {output.page:q} --estimates {output.estimates:q}"

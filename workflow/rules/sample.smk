@@ -9,7 +9,7 @@ rule tune:
         **asked("tune"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg tune {params.campaign} --ensemble {wildcards.label} --output {output}"
+        "hpcrg tune {params.campaign:q} --ensemble {wildcards.label} --output {output:q}"
 
 
 rule sample:
@@ -30,8 +30,8 @@ rule sample:
         slurm_extra=STOP_EARLY,
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
-        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign}"
-        " --ensemble {wildcards.label} --output {output} --state {params.state} --ranks {resources.tasks} {params.ladder}"
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign:q}"
+        " --ensemble {wildcards.label} --output {output:q} --state {params.state:q} --ranks {resources.tasks} {params.ladder}"
 
 
 rule inspect:
@@ -43,4 +43,4 @@ rule inspect:
         **asked("inspect"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg inspect {input} --figures {output} > /dev/null"
+        "hpcrg inspect {input:q} --figures {output:q} > /dev/null"

@@ -12,7 +12,7 @@ rule scale:
         **asked("scale"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg scale {params.campaign} {input} --scale {wildcards.scale} --workers {threads} {DASK} --output {output.estimates}"
+        "hpcrg scale {params.campaign:q} {input:q} --scale {wildcards.scale} --workers {threads} {DASK} --output {output.estimates:q}"
 
 
 rule scale_network:
@@ -28,4 +28,4 @@ rule scale_network:
         **asked("scale --train"),
         **SITE.place("cpu"),
     shell:
-        "hpcrg scale {params.campaign} {input} --train {wildcards.train} --output {output.estimates}"
+        "hpcrg scale {params.campaign:q} {input:q} --train {wildcards.train} --output {output.estimates:q}"

@@ -20,5 +20,5 @@ rule train:
         slurm_extra=STOP_EARLY,
         **SITE.training(PROCESSES, 0 if CORES else int(config.get("gpus", 0))),
     shell:
-        "{ONE_A_NODE}hpcrg train {params.campaign} {input} --train {wildcards.train} --processes {threads} --nodes {NODES}"
-        " --output {output.series} --state {params.state}"
+        "{ONE_A_NODE}hpcrg train {params.campaign:q} {input:q} --train {wildcards.train} --processes {threads} --nodes {NODES}"
+        " --output {output.series:q} --state {params.state:q}"
