@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from hpcrg import misfits
@@ -44,10 +43,12 @@ from hpcrg.specs import (
 )
 from hpcrg.system import System
 from hpcrg.updates import check_round, houdayer
-from hpcrg.validation import StrictLoader, explain
+from hpcrg.validation import explain, read_yaml
 
 __all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load", "parse"]
 
+MOST_BYTES = 256 << 10
+"""What takes longer than seconds to read is no campaign that anybody wrote."""
 FEW_CHAINS = 8
 """Below this many chains an error bar over chains is itself known to 25 % only; a warning says so."""
 
@@ -278,10 +279,7 @@ def _tuned(label: str, where: str, spec: EnsembleSpec, betas: Sequence[float]) -
 
 def parse(text: str, where: str) -> Campaign:
     """A campaign from YAML text. Raises InputError with every mistake found, one a line."""
-    try:
-        raw = yaml.load(text, Loader=StrictLoader)  # noqa: S506  (a SafeLoader that also refuses a key given twice)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: expected YAML, found {' '.join(str(error).split())}") from None
+    raw = read_yaml(text, where)
     if not isinstance(raw, dict):
         raise InputError(f"{where}: expected a mapping of campaign keys, found {type(raw).__name__}")
     try:
@@ -293,7 +291,11 @@ def parse(text: str, where: str) -> Campaign:
 def load(path: Path) -> Campaign:
     """Read and check a campaign file. Raises InputError."""
     try:
-        text = path.read_text()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path}: expected a campaign file of at most {MOST_BYTES} bytes, found a longer one")
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a readable campaign file, found {error}") from None
     return parse(text, str(path))

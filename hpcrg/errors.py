@@ -42,7 +42,18 @@ class Lost(Interrupted):
     """A process of the job that no longer answers; what was committed is kept, and the same command goes on."""
 
 
+SHOWN = 400
+"""Characters of something found that an error shows."""
 EXIT_STATUS: dict[type[Exception], int] = {InputError: 2, NotEquilibrated: 3, Leakage: 4, Interrupted: 75}
+
+
+def shown(found: object) -> str:
+    """What was found, as text of at most SHOWN characters."""
+    try:
+        text = repr(found)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = f"{type(found).__name__} of too many digits to write"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -53,7 +64,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 def expected(where: str, wanted: str, found: object, candidates: Iterable[str] = ()) -> str:
     """The text of an input error: `where: expected X, found Y; did you mean Z?`."""
-    text = f"{where}: expected {wanted}, found {found!r}"
+    text = f"{where}: expected {wanted}, found {shown(found)}"
     guess = nearest(str(found), candidates)
     return f"{text}; did you mean {guess!r}?" if guess else text
 

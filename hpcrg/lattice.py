@@ -136,6 +136,10 @@ class Lattice:
         table = np.stack([self._moved(step) for step in both], axis=1)
         return np.ascontiguousarray(np.where(table < 0, np.arange(self.cells)[:, None], table), np.int32)
 
+    def columns(self, shells: int = 1) -> int:
+        """Columns of the neighbour table, which is not made."""
+        return self.coordination + (2 * len(self._second()) if shells == 2 else 0)
+
     def _second(self) -> Steps:
         if self.kind == "triangular":
             return (1, 1), (2, -1), (1, -2)

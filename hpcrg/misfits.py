@@ -83,8 +83,13 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Mode
         yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
                f"found {train.cold} + {train.hot}")  # fmt: skip
     yield from size_problems(where, train, spec)
-    tested = sum(chain % max(train.seeds, FEWEST_SPLIT) < train.seeds for chain in range(spec.chains))
-    yield from block_problems(where, train, spec.draws, "draws", tested)
+    yield from block_problems(where, train, spec.draws, "draws", tested_chains(spec.chains, train.seeds))
+
+
+def tested_chains(chains: int, seeds: int) -> int:
+    """How many chains some seed holds out: those whose number, by the folds, is that of a seed."""
+    whole, rest = divmod(chains, max(seeds, FEWEST_SPLIT))
+    return whole * seeds + min(rest, seeds)
 
 
 def flow_problems(where: str, flow: FlowSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:

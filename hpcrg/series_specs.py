@@ -17,12 +17,13 @@ from hpcrg.lattice import Lattice
 from hpcrg.population import Cooling, Population, Schedule
 from hpcrg.probability_changing import HALF, RULES, Finder
 from hpcrg.producing import Producer
-from hpcrg.specs import Positive, Spec, distinct, known
+from hpcrg.specs import MOST, Natural, Positive, Sizes, Spec, Temperature, distinct, known
 from hpcrg.system import System
 from hpcrg.updates import UPDATES
 
-Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(strict=False, min_length=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Energy = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""An energy per site, J = 1."""
 
 
 class SeriesSpec(Spec):
@@ -31,7 +32,7 @@ class SeriesSpec(Spec):
     needs_model: ClassVar[bool] = True
     fewest_sizes: ClassVar[int] = 1
     sizes: Sizes
-    chains: int = Field(20, ge=2)
+    chains: int = Field(20, ge=2, le=MOST)
 
     @property
     def independent(self) -> int:
@@ -77,7 +78,7 @@ class DimersSpec(SeriesSpec):
     coupling: Finite = 0.0
     algorithm: Literal["directed_loop", "pocket"] = "directed_loop"
     moves: Positive = 10
-    thermalise: int = Field(200, ge=0)
+    thermalise: Natural = 200
     samples: Positive
 
     def producer(self, system: System | None, lattice: Lattice) -> Producer:
@@ -96,16 +97,16 @@ class FlatHistogramSpec(SeriesSpec):
     measurements, one every `stride` sweeps. Round trips are counted between the energies per site `turns`."""
 
     fewest_sizes: ClassVar[int] = 2
-    lowest: Finite | None = None
-    highest: Finite | None = None
-    turns: tuple[Finite, Finite] = Field(strict=False)
+    lowest: Energy | None = None
+    highest: Energy | None = None
+    turns: tuple[Energy, Energy] = Field(strict=False)
     walks: Positive = 2
-    final: float = Field(1e-6, gt=0, lt=1)
+    final: float = Field(1e-6, ge=1e-15, lt=1)
     blocks: Positive = 8
     rows: Positive = 1000
     stride: Positive = 10
-    thermalise: int = Field(1000, ge=0)
-    chains: int = Field(4, ge=1)
+    thermalise: Natural = 1000
+    chains: Positive = 4
 
     @property
     def independent(self) -> int:
@@ -138,11 +139,11 @@ class PopulationSpec(SeriesSpec):
     """Population annealing from infinite temperature down to `coldest`: each chain a population of `walkers`, with
     `sweeps` of an update after every step, which culls the fraction `culled` of a pilot population."""
 
-    coldest: float = Field(gt=0, allow_inf_nan=False)
+    coldest: Temperature
     update: str = Field("heat_bath", json_schema_extra={"enum": list(UPDATES)})
-    walkers: int = Field(ge=10)
+    walkers: int = Field(ge=10, le=MOST)
     sweeps: Positive = 5
-    culled: float = Field(0.05, gt=0, lt=1)
+    culled: float = Field(0.05, ge=1e-6, lt=1)
 
     @field_validator("update")
     @classmethod
@@ -160,7 +161,7 @@ class ProbabilityChangingSpec(SeriesSpec):
     on the square lattice, has no size shift; `half` needs several sizes and nu, the model's own if not given."""
 
     rule: str = Field("half", json_schema_extra={"enum": list(RULES)})
-    sweeps: int = Field(ge=100)
+    sweeps: int = Field(ge=100, le=MOST)
     first: float = Field(0.005, gt=0, lt=1)
     nu: float | None = Field(None, gt=0, allow_inf_nan=False)
 

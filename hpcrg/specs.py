@@ -20,9 +20,23 @@ from hpcrg.schemes import SCHEMES
 from hpcrg.updates import UPDATES
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-Positive = Annotated[int, Field(ge=1)]
+MOST = 2**31 - 1
+"""The largest number of anything that is counted: what is numbered by 32 bits (chains, sites) stays within them."""
+MOST_SIZES = 256
+MOST_LEVELS = 30
+"""So many times a lattice can be halved."""
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Natural = Annotated[int, Field(ge=0, le=MOST)]
+Size = Annotated[int, Field(ge=2, le=MOST)]
+Sizes = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=MOST_SIZES)]
+MOST_SLOTS = 2**16
+"""Walkers are numbered by 16 bits."""
 MOST_MEASURE = 2**16 - 1
 """Exchanges between two measurements are counted in 16 bits."""
+
+
+Temperature = Annotated[float, Field(ge=1e-12, le=1e12)]
+"""One that has an inverse, and room to count the steps to it."""
 
 
 def distinct(values: Sequence[float], what: str) -> None:
@@ -99,12 +113,12 @@ class UpdateSpec(Spec):
 class TuneSpec(Spec):
     """A ladder found from fixed pilot chains: spacing at equal communication barrier between two temperatures."""
 
-    coldest: float = Field(gt=0, allow_inf_nan=False)
-    hottest: float = Field(gt=0, allow_inf_nan=False)
-    slots: int = Field(ge=2)
+    coldest: Temperature
+    hottest: Temperature
+    slots: int = Field(ge=2, le=MOST_SLOTS)
     pilot_chains: Positive = 2
-    pilot_rounds: int = Field(2000, ge=200)
-    iterations: int = Field(4, ge=2)
+    pilot_rounds: int = Field(2000, ge=200, le=MOST)
+    iterations: int = Field(4, ge=2, le=MOST)
 
     @model_validator(mode="after")
     def _order(self) -> TuneSpec:
@@ -131,8 +145,8 @@ class LadderSpec(Spec):
         if not values:
             raise ValueError(f"expected at least one of {what}, found an empty list")
         for v in values:
-            if not (math.isfinite(v) and v > 0):
-                raise ValueError(f"expected positive finite {what}, found {v}")
+            if not (v > 0 and math.isfinite(v) and math.isfinite(1.0 / v)):
+                raise ValueError(f"expected positive finite {what} with finite inverses, found {v}")
         distinct(values, what)
         return values
 
@@ -170,13 +184,13 @@ class EnsembleSpec(Spec):
     `thermalise`, `measure` and `keep` count rounds; `draws` configurations are kept per chain, copy and slot.
     `copies` independent ladders share a chain (and its disorder); the model says how many unless given."""
 
-    sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(strict=False, min_length=1)
+    sizes: Sizes
     ladder: LadderSpec
     updates: tuple[UpdateSpec, ...] = Field(strict=False, min_length=1)
     exchange: bool | None = None
     chains: Positive = 8
     copies: Positive | None = None
-    thermalise: int = Field(500, ge=0)
+    thermalise: Natural = 500
     measure: int = Field(1, ge=1, le=MOST_MEASURE)
     keep: Positive = 10
     draws: Positive
@@ -208,8 +222,8 @@ class FlowSpec(Spec):
 
     ensemble: str
     scheme: str = Field(json_schema_extra={"enum": list(SCHEMES)})
-    factor: int = Field(2, ge=2)
-    levels: Positive = 3
+    factor: Size = 2
+    levels: int = Field(3, ge=1, le=MOST_LEVELS)
     even: tuple[str, ...] = Field(("nn", "nnn", "plaquette", "third"), strict=False, min_length=1)
     odd: tuple[str, ...] = Field(("magnetisation", "corner"), strict=False, min_length=1)
     blocks: Positive = 4

@@ -22,7 +22,6 @@ from hpcrg.errors import InputError
 from hpcrg.figures import Table
 from hpcrg.producing import Series
 from hpcrg.provenance import read_sidecar
-from hpcrg.sampler import chain_directory
 from hpcrg.tuning import read_ladder
 
 QUIET = 120.0
@@ -111,16 +110,23 @@ def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> 
                 ) + " is there"  # fmt: skip
         except InputError as error:
             stale = str(error)
-    directories = [chain_directory(out / "state", ensemble, c) for c in range(ensemble.chains)]
     draws, first, last = 0, now, 0.0
-    for directory in directories:
-        for file in directory.iterdir() if directory.is_dir() else ():
+    for directory in _begun(out / "state", ensemble):
+        for file in directory.iterdir():
             if match := SEGMENT.fullmatch(file.name):
                 draws += min(int(match[2]), ensemble.draws) - min(int(match[1]), ensemble.draws)
             if file.name == "checkpoint" or match:
                 modified = file.stat().st_mtime
                 first, last = min(first, modified), max(last, modified)
     return _under_way(name, draws / (ensemble.draws * ensemble.chains), first, last, now, stale)
+
+
+def _begun(state: Path, ensemble: Ensemble) -> Iterator[Path]:
+    """The directories of those chains of an ensemble that have one."""
+    for directory in (state / ensemble.id).glob("chain-*"):
+        number = directory.name.removeprefix("chain-")
+        if number.isdecimal() and int(number) < ensemble.chains and directory.is_dir():
+            yield directory
 
 
 def _series(series: Series, out: Path, now: float) -> Progress:

@@ -66,7 +66,7 @@ class System:
     @property
     def coordination(self) -> int:
         """Columns z of the neighbour table."""
-        return self.lattice.coordination if self.model.shells == 1 else self.neighbours.shape[1]
+        return self.lattice.columns(self.model.shells)
 
     @property
     def columns(self) -> range:

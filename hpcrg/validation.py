@@ -8,16 +8,35 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hpcrg.errors import expected, nearest
+from hpcrg.errors import SHOWN, InputError, expected, nearest, shown
+
+MOST_CHARACTERS, MOST_LEVELS, MOST_BITS = 1 << 20, 40, 1024
+"""What a file may stand for with its aliases written out, how deeply values may be nested, and how long a number may
+be."""
+MOST_MISTAKES = 50
 
 
 class StrictLoader(yaml.SafeLoader):
-    """A safe YAML loader that refuses a key given twice in one mapping."""
+    """A safe YAML loader that refuses a key given twice in one mapping, and says where a value does not fit its tag."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the parent, but any value that cannot be made is an error with its line."""
+        try:
+            value = super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            raise _wrong(node, f"{shown(node.value)}, which is no {node.tag.rpartition(':')[2]}") from None
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise _wrong(node, f"a number of {value.bit_length()} bits")
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As the parent, but a repeated key is an error with its line."""
+        """As the parent, but a key that is no scalar or that is repeated is an error with its line."""
+        if not isinstance(node, yaml.MappingNode):
+            raise _wrong(node, "what is no mapping")
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _wrong(key_node, "a key that is a list or a mapping")
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -27,11 +46,48 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _wrong(node: yaml.Node, found: str) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, found, node.start_mark)
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """The values of a YAML file. Raises InputError for text that is no YAML, and for a short text that stands for very
+    much: nothing of it is made then."""
+    try:
+        loader = StrictLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _extent(node, {}, 0)
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: expected YAML, found {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{where}: expected at most {MOST_LEVELS} levels of nesting, found more") from None
+
+
+def _extent(node: yaml.Node, known: dict[int, tuple[int, int]], above: int) -> tuple[int, int]:
+    """The characters and the levels that a node stands for with its aliases written out."""
+    if id(node) not in known and above <= MOST_LEVELS:
+        inside = [] if isinstance(node, yaml.ScalarNode) else node.value
+        nodes = [n for item in inside for n in (item if isinstance(item, tuple) else (item,))]
+        parts = [_extent(n, known, above + 1) for n in nodes]
+        own = 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        known[id(node)] = own + sum(c for c, _ in parts), 1 + max((levels for _, levels in parts), default=0)
+    characters, levels = known.get(id(node), (0, 1))
+    if above + levels > MOST_LEVELS:
+        raise _wrong(node, f"more than {MOST_LEVELS} levels of nesting")
+    if characters > MOST_CHARACTERS:
+        raise _wrong(node, f"more than {MOST_CHARACTERS} characters with all aliases written out")
+    return characters, levels
+
+
 def place(location: tuple[int | str, ...]) -> str:
     """`ensembles.scan.sizes[2]` from ("ensembles", "scan", "sizes", 2)."""
     text = ""
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        told = part if isinstance(part, int) or (part.isprintable() and len(part) <= SHOWN) else shown(part)
+        text += f"[{told}]" if isinstance(part, int) else f".{told}"
     return text.removeprefix(".")
 
 
@@ -67,8 +123,9 @@ def _parent(location: tuple[int | str, ...], valid: list[str]) -> tuple[int | st
 
 
 def explain(where: str, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    """One line for each mistake, in the order of the file's keys."""
-    found = error.errors(include_url=False)
+    """One line for each mistake, in the order of the file's keys, up to MOST_MISTAKES of them."""
+    every = error.errors(include_url=False)
+    found = every[:MOST_MISTAKES]
     places = [item["loc"] for item in found]
     typos = {_parent(item["loc"], fields_at(model, item["loc"])) for item in found if item["type"] == "extra_forbidden"}
     for item in found:
@@ -79,7 +136,7 @@ def explain(where: str, error: ValidationError, model: type[BaseModel]) -> Itera
         if kind == "extra_forbidden":
             valid = fields_at(model, location)
             guess = nearest(str(location[-1]), valid)
-            yield (f"{at}: expected one of {', '.join(valid)}, found the unknown key {location[-1]!r}"
+            yield (f"{at}: expected one of {', '.join(valid)}, found the unknown key {shown(location[-1])}"
                    + (f"; did you mean {guess!r}?" if guess else ""))  # fmt: skip
         elif kind == "missing":
             yield f"{at}: expected a value, found none"
@@ -89,3 +146,5 @@ def explain(where: str, error: ValidationError, model: type[BaseModel]) -> Itera
         else:
             wanted = item["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
             yield expected(at, wanted, item["input"])
+    if len(every) > len(found):
+        yield f"{where}: and {len(every) - len(found)} more"

@@ -41,7 +41,7 @@ def make_model(spec: Mapping[str, Any]) -> Model:
     """The model that {"type": name, **parameters} names. Raises InputError for anything else."""
     parameters = {key: value for key, value in spec.items() if key != "type"}
     name = spec.get("type")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise InputError(expected("model.type", f"one of {', '.join(MODELS)}", name, MODELS))
     arguments = signature(MODELS[name]).parameters
     known = list(arguments)

@@ -19,7 +19,7 @@ from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
 from hpcrg.models import potts
-from hpcrg.models.base import NO_LOGS, Exact, Model, Physics
+from hpcrg.models.base import NO_LOGS, Exact, Model, Physics, is_number
 from hpcrg.rng import advance
 
 BAXTER = "exact: Baxter, Exactly Solved Models in Statistical Mechanics (1982), section 12.9"
@@ -90,7 +90,7 @@ def order2(order: NDArray[np.int64], volume: int) -> NDArray[np.float64]:
 
 def ashkin_teller(K: float) -> Model:
     """See the module. The order parameters are the sums of s and of t."""
-    if isinstance(K, bool) or not -1 <= K <= 1:
+    if not (is_number(K) and -1 <= K <= 1):
         raise InputError(expected("model.K", "a number from -1 to 1, where clusters can be grown", K))
 
     def exact(lattice: Lattice) -> Exact:

@@ -4,6 +4,7 @@ answers. k_B = J = 1; generic kernels are closures over these functions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -115,6 +116,11 @@ class Exact:
     xi_ratio: Reference | None = None
     energy: Reference | None = None
     logs: Logs = NO_LOGS
+
+
+def is_number(value: object) -> bool:
+    """Whether a parameter is a finite number, which truth values and text are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def no_codes(values: NDArray[Any]) -> NDArray[Any]:

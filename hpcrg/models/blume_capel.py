@@ -7,7 +7,6 @@ above.
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
@@ -17,7 +16,7 @@ from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Model, Physics
+from hpcrg.models.base import Exact, Model, Physics, is_number
 from hpcrg.models.ising import PHYSICS as ISING
 from hpcrg.models.ising import PLANE, order2, ordered
 from hpcrg.rng import choose
@@ -77,7 +76,7 @@ def blume_capel(D: float, field: float = 0.0) -> Model:
     """See the module. The order parameter is the sum of the spins. Cluster moves leave zeros where they are, so they
     need a single-spin update beside them."""
     for name, value in (("D", D), ("field", field)):
-        if isinstance(value, bool) or not math.isfinite(value):
+        if not is_number(value):
             raise InputError(expected(f"model.{name}", "a finite number", value))
 
     def exact(lattice: Lattice) -> Exact:

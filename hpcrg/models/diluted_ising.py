@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hpcrg.errors import InputError, expected
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Disorder, Exact, Model, Physics
+from hpcrg.models.base import Disorder, Exact, Model, Physics, is_number
 from hpcrg.models.bonds import bonds_shape, both_ways
 from hpcrg.models.ising import PHYSICS as ISING
 from hpcrg.models.ising import codes, from_codes, order2, ordered
@@ -36,7 +36,7 @@ def diluted_ising(site: float = 0.0, bond: float = 0.0) -> Model:
     """See the module: `site` is the probability that a site is vacant, `bond` that a bond is missing. The order
     parameter is the sum of the spins; quantities per site count vacant sites as well."""
     for name, value in (("site", site), ("bond", bond)):
-        if isinstance(value, bool) or not 0 <= value < 1:
+        if not (is_number(value) and 0 <= value < 1):
             raise InputError(expected(f"model.{name}", "a probability below 1", value))
     if (site > 0) == (bond > 0):
         raise InputError(expected("model", "one of `site` and `bond` above 0", f"site {site}, bond {bond}"))

@@ -13,7 +13,7 @@ from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Reference
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Model, Physics, book_scalar, read_int8, write_int8
+from hpcrg.models.base import Exact, Model, Physics, book_scalar, is_number, read_int8, write_int8
 from hpcrg.rng import advance
 
 ONSAGER = "exact: Onsager 1944, Yang 1952"
@@ -140,7 +140,7 @@ def ordered(lattice: Lattice) -> NDArray[np.int8]:
 
 def ising(field: float = 0.0) -> Model:
     """See the module. The order parameter is the sum of the spins. Exact answers are those at h = 0."""
-    if not math.isfinite(field):
+    if not is_number(field):
         raise InputError(expected("model.field", "a finite number", field))
     return Model(
         "ising", {"field": float(field)} if field else {}, in_field(float(field)), 1, order2, ordered,

@@ -8,7 +8,6 @@ lattice long before the transition.
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Disorder, Exact, Model, Physics
+from hpcrg.models.base import Disorder, Exact, Model, Physics, is_number
 from hpcrg.models.ising import PHYSICS as ISING
 from hpcrg.models.ising import codes, from_codes
 from hpcrg.models.ising import order2 as magnetic
@@ -58,7 +57,7 @@ def check(lattice: Lattice) -> None:
 def j1j2(J2: float) -> Model:
     """See the module. The order parameter is the staggered sum by columns and by rows where stripes order, else the sum
     of the spins."""
-    if isinstance(J2, bool) or not math.isfinite(J2):
+    if not is_number(J2):
         raise InputError(expected("model.J2", "a finite number", J2))
 
     def couplings(lattice: Lattice, table: NDArray[np.int32], generator: np.random.Generator) -> Disorder:

@@ -19,7 +19,7 @@ from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.exponential import decay
 from hpcrg.jit import part
 from hpcrg.lattice import Lattice
-from hpcrg.models.base import Exact, Model, Physics, make_book, make_read, make_write
+from hpcrg.models.base import Exact, Model, Physics, is_number, make_book, make_read, make_write
 from hpcrg.models.vectors import disc
 from hpcrg.rng import advance, fraction
 
@@ -141,9 +141,9 @@ def ordered(lattice: Lattice) -> NDArray[np.float64]:
 
 def phi4(lam: float, mass: float = 1.0) -> Model:
     """See the module."""
-    if not (math.isfinite(lam) and lam >= 0):
+    if not (is_number(lam) and lam >= 0):
         raise InputError(expected("model.lam", "a number of at least 0", lam))
-    if not math.isfinite(mass):
+    if not is_number(mass):
         raise InputError(expected("model.mass", "a finite number", mass))
     params = {"lam": float(lam), "mass": float(mass)}
 
