@@ -36,7 +36,7 @@ PASS = 12.0
 """Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
 INSPECTING = 100.0
 """Nanoseconds a measurement."""
-FEWEST_SECONDS = 1.0
+FEWEST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
