@@ -21,10 +21,11 @@ from hpcrg import status
 from hpcrg.bank.schema import columns
 from hpcrg.campaign import Campaign, load
 from hpcrg.errors import InputError
-from hpcrg.plan import cost
+from hpcrg.forecast import steps
+from hpcrg.plan import Timings, costs
 from hpcrg.report import page
 from hpcrg.sampler import chain_directory
-from hpcrg.tables import plan_table, show
+from hpcrg.tables import jobs_table, plan_table, show
 
 HERE = Path(__file__).parents[2]
 SHIPPED = {p.stem: p.read_bytes() for p in sorted((HERE / "workflow" / "campaigns").glob("*.yaml"))}
@@ -267,11 +268,11 @@ def files() -> st.SearchStrategy[bytes]:
     return st.one_of(altered(), altered(), altered(), damaged())
 
 
-class Same(dict[str, float]):
-    """Timings that nothing was timed for."""
+class Same(Timings):
+    """Timings of a host that takes as long for everything, which is not measured."""
 
-    def __missing__(self, key: str) -> float:
-        return 1.0
+    def get(self, key: str, measure: Callable[[], float]) -> float:
+        return 10.0
 
 
 @dataclass(frozen=True)
@@ -325,8 +326,12 @@ def _verbs(campaign: Campaign, text: str) -> None:
     for s in series:
         s.request(), s.producer.work
     if wanted:
-        slots = {g: spec.ladder.tune.slots if spec.ladder.tune else 0 for g, spec in campaign.ensembles_.items()}
-        show(plan_table([cost(e, Same(), slots[e.group] or e.slots) for e in wanted]))
+        timings = Same()
+        found = costs(campaign, timings)
+        jobs = steps(campaign, results, timings, found)
+        told = [status.standing(e, results / campaign.name / "banks" / f"{e.label}.h5") for e in wanted]
+        show(plan_table(found, jobs[: len(found)], told))
+        show(jobs_table(jobs[len(found) :]))
     for part in (
         *campaign.flow.values(),
         *campaign.scale.values(),
