@@ -117,18 +117,20 @@ def _others(campaign: Campaign, out: Path, costs: Sequence[Cost | SeriesCost]) -
         if isinstance(cost, Cost) and cost.tuning_hours:
             label = cost.ensemble.label
             yield Step("tune", label, out / "ladders" / f"{label}.json", 1, 3600 * cost.tuning_hours, cost.memory)
-    if campaign.ensembles_:
-        everything = sum(_measured(e) for e in campaign.ensembles())
+    ensembles = [cost.ensemble for cost in costs if isinstance(cost, Cost)]
+    if ensembles:
+        everything = sum(_measured(e) for e in ensembles)
         yield Step("inspect", "", out / "inspect.figures.json", 1, INSPECTING * 1e-9 * everything, 0.0)
     workers, processes = campaign.resources.workers, campaign.resources.processes
+    groups = {group: [e for e in ensembles if e.group == group] for group in campaign.ensembles_}
     for name, flow in campaign.flow.items():
-        seconds = sum(_flow(flow, e) for e in campaign.of_group(flow.ensemble)) / workers
+        seconds = sum(_flow(flow, e) for e in groups[flow.ensemble]) / workers
         yield Step("flow", name, out / "flow" / f"{name}.json", workers, seconds, 0.0)
     for name, scale in campaign.scale.items():
-        seconds = sum(REDUCING * 1e-9 * _measured(e) for e in campaign.of_group(scale.ensemble)) / workers
+        seconds = sum(REDUCING * 1e-9 * _measured(e) for e in groups[scale.ensemble]) / workers
         yield Step("scale", name, out / "scale" / f"{name}.json", workers, seconds, 0.0)
     for name, train in campaign.train.items():
-        banks = campaign.of_group(train.ensemble)
+        banks = groups[train.ensemble]
         seconds = sum(_train(train, e) for e in banks) / processes
         held = max(e.geometry.volume * e.chains * e.slots * e.draws for e in banks)
         yield Step("train", name, out / "train" / name / "series.h5", processes, seconds, float(processes * held))

@@ -94,7 +94,7 @@ def _trial(ensemble: Ensemble) -> Ensemble:
 def _key(trial: Ensemble) -> str:
     updates = " ".join(f"{u.type}x{u.repeat}" for u in trial.updates)
     model = json.dumps(dict(trial.model), sort_keys=True)
-    where = f"{trial.system.name} {model} L={trial.size} T={1 / trial.betas[0]:.3g}..{1 / trial.betas[-1]:.3g}"
+    where = f"{trial.system.name} {model} L={trial.size} T={1 / trial.betas[0]:.2g}..{1 / trial.betas[-1]:.2g}"
     return f"{__version__} {trial.version} {where} {updates}"
 
 
@@ -103,7 +103,7 @@ def _time(trial: Ensemble) -> float:
     running = start(Kernels(trial), 0, Alone(), range(trial.walkers))
     running.advance(BURN_IN)
     rounds, count, spent = 0, 1, 0.0
-    while spent < 0.2:
+    while spent < 0.1:
         begun = time.process_time()
         running.advance(count)
         rounds, count, spent = rounds + count, 2 * count, spent + time.process_time() - begun

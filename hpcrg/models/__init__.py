@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from inspect import Parameter, signature
 from typing import Any
 
@@ -43,7 +44,7 @@ def make_model(spec: Mapping[str, Any]) -> Model:
     name = spec.get("type")
     if not isinstance(name, str) or name not in MODELS:
         raise InputError(expected("model.type", f"one of {', '.join(MODELS)}", name, MODELS))
-    arguments = signature(MODELS[name]).parameters
+    arguments = _arguments(name)
     known = list(arguments)
     for key in parameters:
         if key not in known:
@@ -52,3 +53,8 @@ def make_model(spec: Mapping[str, Any]) -> Model:
         if key not in parameters and arguments[key].default is Parameter.empty:
             raise InputError(f"model.{key}: expected a value for {name}, found none")
     return MODELS[name](**parameters)
+
+
+@cache
+def _arguments(name: str) -> Mapping[str, Parameter]:
+    return signature(MODELS[name]).parameters
