@@ -269,8 +269,10 @@ class ReportSpec(Spec):
 
 
 class Resources(Spec):
-    """How many processes each step may use; never part of any result."""
+    """How many processes each step may use, and the seconds between checkpoints of sampling, which are the most that a
+    kill can cost; never part of any result."""
 
     ranks: Positive = 2
     workers: Positive = 2
     processes: Positive = 2
+    interval: float = Field(30.0, ge=0, le=86400, allow_inf_nan=False)

@@ -19,6 +19,19 @@ MOST_MISTAKES = 50
 class StrictLoader(yaml.SafeLoader):
     """A safe YAML loader that refuses a key given twice in one mapping, and says where a value does not fit its tag."""
 
+    levels = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As the parent, but deep nesting ends here, long before Python's own limit."""
+        self.levels += 1
+        if self.levels > MOST_LEVELS:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_LEVELS} levels of nesting", mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.levels -= 1
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """As the parent, but any value that cannot be made is an error with its line."""
         try:

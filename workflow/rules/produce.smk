@@ -14,4 +14,4 @@ rule produce:
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
         "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg produce {params.campaign:q}"
-        " --series {wildcards.series} --output {output:q} --state {params.state:q} --ranks {resources.tasks}"
+        " --series {wildcards.series} --output {output:q} --state {params.state:q} --ranks {resources.tasks} --interval {CAMPAIGN.resources.interval}"

@@ -31,7 +31,7 @@ rule sample:
         **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
     shell:
         "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign:q}"
-        " --ensemble {wildcards.label} --output {output:q} --state {params.state:q} --ranks {resources.tasks} {params.ladder}"
+        " --ensemble {wildcards.label} --output {output:q} --state {params.state:q} --ranks {resources.tasks} --interval {CAMPAIGN.resources.interval} {params.ladder}"
 
 
 rule inspect:
