@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -66,6 +67,10 @@ def process_group() -> Iterator[Place]:
     dist.init_process_group(backend, store=_store(world), rank=rank, world_size=world, timeout=PATIENCE)
     try:
         yield Place(rank, world, device)
+    except BaseException as error:
+        # What the frames of an error hold would live until Python ends: gloo's threads must end before, or may hang it.
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
         dist.destroy_process_group()
 

@@ -78,8 +78,9 @@ class MiniSlurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its users."""
-        return os.environ | {"SLURM_CONF": str(self.place / "slurm.conf"), "PATH": SEARCH}
+        """The environment of its users. Ranks of all nodes are on this machine; the long addresses that MPI has for them
+        otherwise are sometimes cut by SLURM's pmi2 when the machine is loaded."""
+        return os.environ | {"SLURM_CONF": str(self.place / "slurm.conf"), "PATH": SEARCH, "UCX_TLS": "self,sm"}
 
     def start(self) -> MiniSlurm:
         """Start everything and wait until all nodes are idle."""
