@@ -114,7 +114,7 @@ def sampling() -> list[tuple[psutil.Process, str]]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, ValueError, IndexError):
             words = process.cmdline()
-            if "mpi4py" in words and "sample" in words and "srun" not in words[0]:
+            if "sample" in words and any(w.endswith("hpcrg") for w in words) and "srun" not in words[0]:
                 found.append((process, words[words.index("--ensemble") + 1]))
     return found
 
@@ -184,7 +184,7 @@ def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, direc
                 sample(e, undisturbed.out / "banks" / f"{e.label}.h5", undisturbed.out / "state", Alone(), Limits(),
                        lambda *_: None)  # fmt: skip
         elif undisturbed.start().wait():
-            raise RuntimeError((undisturbed.place / "log").read_text()[-4000:])
+            raise RuntimeError((undisturbed.place / "log").read_text())
         quiet = time.monotonic() - begun
         target = Campaign(directory / "faults", text, slurm)
         injected, lost, took = torment(target, period, random.Random(seed))

@@ -104,6 +104,6 @@ def test_lint_leaves_only_the_remarks_that_contributing_answers():
     remarks = {line.strip(" *:").split(":")[0] for line in text.splitlines() if line.startswith("    * ")}
     outside = {
         f"Shell command directly uses variable {name} from outside of the rule"
-        for name in ("DASK", "NODES", "ONE_A_NODE")
+        for name in ("DASK", "HPCRG", "NODES", "ONE_A_NODE", "SAMPLING")
     }
     assert remarks == {"No log directive defined", "Specify a conda environment or container for each rule."} | outside

@@ -57,9 +57,11 @@ def at_most(processes):
     return min(processes, CORES or processes)
 
 
-def cores_of(ranks):
-    """On one machine a job occupies as many cores as it has ranks; a batch system gives every rank its own."""
-    return at_most(ranks) if CORES else 1
+RANKS = at_most(CAMPAIGN.resources.ranks)
+CORES_OF_RANKS = RANKS if CORES else 1  # of this machine; a batch system gives every rank its own
+MPI = {"tasks": RANKS, "mpi": LAUNCHER} if RANKS > 1 else {}
+HPCRG = f"{LAUNCHER} -n {RANKS} python -m mpi4py -m hpcrg" if RANKS > 1 else "hpcrg"
+SAMPLING = f"--ranks {RANKS} --interval {CAMPAIGN.resources.interval}"
 
 
 def banks_of(group):

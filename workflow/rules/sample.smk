@@ -22,16 +22,15 @@ rule sample:
         request=lambda wildcards: ENSEMBLES[wildcards.label].request(),
         state=f"{OUT}/state",
         ladder=lambda wildcards, input: f"--ladder {input[0]}" if wildcards.label in TUNED else "",
-    threads: cores_of(CAMPAIGN.resources.ranks)
+    threads: CORES_OF_RANKS
     resources:
-        tasks=at_most(CAMPAIGN.resources.ranks),
-        mpi=LAUNCHER,
-        **asked("sample", SITE.sampling_nodes(at_most(CAMPAIGN.resources.ranks))),
+        **MPI,
+        **asked("sample", SITE.sampling_nodes(RANKS)),
         slurm_extra=STOP_EARLY,
-        **SITE.sampling(at_most(CAMPAIGN.resources.ranks)),
+        **SITE.sampling(RANKS),
     shell:
-        "{resources.mpi} -n {resources.tasks} python -m mpi4py -m hpcrg sample {params.campaign:q}"
-        " --ensemble {wildcards.label} --output {output:q} --state {params.state:q} --ranks {resources.tasks} --interval {CAMPAIGN.resources.interval} {params.ladder}"
+        "{HPCRG} sample {params.campaign:q}"
+        " --ensemble {wildcards.label} --output {output:q} --state {params.state:q} {SAMPLING} {params.ladder}"
 
 
 rule inspect:
