@@ -3,7 +3,7 @@
 A site file is TOML; every key has a default:
 
     account = ""                       # SLURM account of jobs, if the site asks for one
-    launcher = "srun --mpi=pmi2"       # starts MPI ranks; -n RANKS is added
+    launcher = "srun --mpi=pmi2 -K1"   # starts MPI ranks; -n RANKS is added; -K1: a rank that is killed ends all
     ranks_per_node = 0                 # MPI ranks that a node takes, 0 for any
     modules = ["module load python"]   # shell lines before every job
     interface = ""                     # network interface between nodes: needed where there is a table `dask`
@@ -81,7 +81,7 @@ class Site(Spec):
     """See the module."""
 
     account: str = ""
-    launcher: str = Field("srun --mpi=pmi2", min_length=1)
+    launcher: str = Field("srun --mpi=pmi2 -K1", min_length=1)
     ranks_per_node: int = Field(0, ge=0)
     modules: tuple[str, ...] = Field((), strict=False)
     interface: str = ""

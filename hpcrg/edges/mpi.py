@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from importlib import metadata
 from typing import Any, cast
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 from hpcrg.comm import Comm, share
 from hpcrg.errors import InputError
+
+
+def _short_addresses() -> None:
+    """Have the mpich wheel talk over libfabric where SLURM's pmi2 starts ranks. Over UCX every node tells 4 kB of its
+    heap, and the lines that what happens to lie there makes longer than 1024 characters are cut by SLURM: MPI_Init then
+    fails or waits for ever. To be called before MPI is loaded."""
+    if "SLURM_STEP_ID" in os.environ and "PMI_FD" in os.environ and any(metadata.distributions(name="mpich")):
+        os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
+
+
+_short_addresses()
+from mpi4py import MPI  # noqa: E402
 
 KINDS = {
     "i1": MPI.INT8_T, "u1": MPI.UINT8_T, "i8": MPI.INT64_T, "u8": MPI.UINT64_T, "f4": MPI.FLOAT, "f8": MPI.DOUBLE,

@@ -21,12 +21,14 @@ def hello() -> None:
 
 def ranks() -> None:
     """The size of the world, and the cores that this rank may use."""
-    from mpi4py import MPI
+    import numpy as np
 
-    world = MPI.COMM_WORLD
-    total = world.allreduce(1)
+    from hpcrg.edges.mpi import world
+
+    comm = world(None)
+    total = len(comm.allgather(np.ones(1, np.int64), comm.size))
     cores = len(os.sched_getaffinity(0))
-    print(f"rank {world.rank} of {total} on {MPI.Get_processor_name()} cores {cores}", flush=True)
+    print(f"rank {comm.rank} of {total} on {os.uname().nodename} cores {cores}", flush=True)
 
 
 def locking(path: str) -> None:

@@ -38,7 +38,7 @@ from hpcrg.sampler import Limits, sample
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 FAULTS = ("kill", "cancel", "requeue", "preempt", "node down")
-SITE = 'launcher = "srun --mpi=pmi2"\ninterface = "lo"\n[partitions]\ncpu = "scavenge"\n'
+SITE = 'launcher = "srun --mpi=pmi2 -K1"\ninterface = "lo"\n[partitions]\ncpu = "scavenge"\n'
 INTERVAL = 1.0
 DOWN = 3.0
 """Seconds that a node stays down."""

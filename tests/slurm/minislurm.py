@@ -27,7 +27,7 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 PATIENCE = 30.0
 SITE = """
-launcher = "srun --mpi=pmi2"
+launcher = "srun --mpi=pmi2 -K1"
 ranks_per_node = 1
 processes_per_node = 1
 interface = "lo"
@@ -78,9 +78,8 @@ class MiniSlurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its users. Ranks of all nodes are on this machine; the long addresses that MPI has for them
-        otherwise are sometimes cut by SLURM's pmi2 when the machine is loaded."""
-        return os.environ | {"SLURM_CONF": str(self.place / "slurm.conf"), "PATH": SEARCH, "UCX_TLS": "self,sm"}
+        """The environment of its users."""
+        return os.environ | {"SLURM_CONF": str(self.place / "slurm.conf"), "PATH": SEARCH}
 
     def start(self) -> MiniSlurm:
         """Start everything and wait until all nodes are idle."""

@@ -1,11 +1,13 @@
 """What a cluster does to a job that samples, and the bank that comes out all the same."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import h5py
+import psutil
 import pytest
 
 pytestmark = [pytest.mark.slurm, pytest.mark.mpi]
@@ -47,8 +49,8 @@ class Batch:
     def __init__(self, slurm, place):
         self.slurm, self.place = slurm, place
         (place / "c.yaml").write_text(CAMPAIGN)
-        line = " ".join(["srun --mpi=pmi2 -n 2", *command(place, "--ranks", "2")])
-        (place / "job.sh").write_text(f"#!/bin/bash\nexport HYDRA_IFACE=lo\n{line}\n")
+        line = " ".join(["srun --mpi=pmi2 -K1 -n 2", *command(place, "--ranks", "2")])
+        (place / "job.sh").write_text(f"#!/bin/bash\nexport FI_TCP_IFACE=lo\n{line}\n")
 
     def submit(self, *options):
         self.number = self.slurm.call(
@@ -75,6 +77,13 @@ class Batch:
         self.wait_for(lambda: self.draws() > before, "draws")
         assert not (self.place / "bank.h5").exists()
 
+    def rank(self, number):
+        """The process of a rank."""
+        known = psutil.process_iter(["pid", "cmdline", "environ"])
+        (found,) = [p.pid for p in known if str(self.place / "c.yaml") in (p.info["cmdline"] or ()) and
+                    (p.info["environ"] or {}).get("SLURM_PROCID") == str(number) and "srun" not in p.info["cmdline"]]  # fmt: skip
+        return found
+
     def finish(self):
         self.wait_for(lambda: self.state() == "COMPLETED", "the end")
         return datasets(self.place / "bank.h5")
@@ -99,6 +108,16 @@ def test_put_back_into_the_queue(batch, calm):
     batch.submit()
     batch.wait_for_draws()
     batch.slurm.call("scontrol", "requeue", batch.number)
+    assert batch.finish() == calm
+
+
+def test_a_rank_is_killed(batch, calm):
+    """SIGKILL to one rank ends the other one too, which would wait for it for ever."""
+    batch.submit()
+    batch.wait_for_draws()
+    os.kill(batch.rank(1), signal.SIGKILL)
+    batch.wait_for(lambda: batch.state() == "FAILED", "the job to leave")
+    batch.submit()
     assert batch.finish() == calm
 
 

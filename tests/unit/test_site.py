@@ -11,7 +11,7 @@ def test_an_empty_site_has_a_launcher_and_names_nothing(tmp_path):
     path.write_text("")
     site = load_site(path)
     assert site == Site()
-    assert site.launcher == "srun --mpi=pmi2"
+    assert site.launcher == "srun --mpi=pmi2 -K1"
     assert site.sampling(4) == site.training(4, 0) == site.place("cpu") == {}
 
 
