@@ -30,6 +30,7 @@ BETA_C = float(np.log1p(np.sqrt(2)) / 2)
 CASES = {  # update, L, slots, rounds between measurements and between stored configurations, draws
     "multispin, measured every 100 rounds, kept every 1000": ("multispin", 256, 32, 100, 1000, 8),
     "multispin in lanes, measured every 100 rounds, kept every 1000": ("multispin", 64, 64, 100, 1000, 30),
+    "packed Swendsen-Wang, measured every round, kept every 100": ("packed_swendsen_wang", 256, 32, 1, 100, 5),
     "packed Swendsen-Wang, measured every round, kept every 10": ("packed_swendsen_wang", 256, 32, 1, 10, 30),
     "packed Swendsen-Wang, four small walkers, measured every round, kept every 10": (
         "packed_swendsen_wang",
