@@ -23,19 +23,21 @@ from hpcrg.specs import FlowSpec, TrainSpec
 
 IMPORT = "import of the sampler"
 START = {"tune": 2.0, "sample": 2.5, "produce": 2.5, "inspect": 2.5, "flow": 9.0, "scale": 9.0, "train": 12.0,
-         "scale --train": 4.0, "evaluate": 4.0, "report": 6.0}  # fmt: skip
+         "scale --train": 4.0, "evaluate": 4.0, "report": 13.0}  # fmt: skip
 """What a step takes beside its work, in imports of the sampler."""
 MEGABYTES = {"tune": 240, "sample": 235, "produce": 235, "inspect": 260, "flow": 300, "scale": 300, "train": 560,
              "scale --train": 300, "evaluate": 260, "report": 260}  # fmt: skip
 """What a process takes before it holds data: the interpreter, libraries and kernels."""
 OPERATOR_SUM = 2.0
 """Nanoseconds a site, operator and level of a flow."""
-REDUCING = 150.0
+REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
 PASS = 12.0
 """Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
-INSPECTING = 100.0
+INSPECTING = 1700.0
 """Nanoseconds a measurement."""
+INSPECTED = 100.0
+"""Bytes a measurement of one ensemble."""
 FEWEST_SECONDS = 0.1
 
 
@@ -119,8 +121,9 @@ def _others(campaign: Campaign, out: Path, costs: Sequence[Cost | SeriesCost]) -
             yield Step("tune", label, out / "ladders" / f"{label}.json", 1, 3600 * cost.tuning_hours, cost.memory)
     ensembles = [cost.ensemble for cost in costs if isinstance(cost, Cost)]
     if ensembles:
-        everything = sum(_measured(e) for e in ensembles)
-        yield Step("inspect", "", out / "inspect.figures.json", 1, INSPECTING * 1e-9 * everything, 0.0)
+        sizes = [_measured(e) for e in ensembles]
+        seconds, memory = INSPECTING * 1e-9 * sum(sizes), INSPECTED * max(sizes)
+        yield Step("inspect", "", out / "inspect.figures.json", 1, seconds, memory)
     workers, processes = campaign.resources.workers, campaign.resources.processes
     groups = {group: [e for e in ensembles if e.group == group] for group in campaign.ensembles_}
     for name, flow in campaign.flow.items():
