@@ -53,8 +53,15 @@ class ChainStore:
         return arrays
 
     def records(self, chains: int) -> State:
-        """The records of the first chains, stacked."""
-        return stacked([self.load(self.complete(chain), chain) for chain in range(chains)])
+        """The records of the first chains, stacked. Raises CorruptFile for one unlike the first."""
+        found = [self.load(self.complete(chain), chain) for chain in range(chains)]
+        for chain, record in enumerate(found):
+            wanted, told = (
+                ", ".join(f"{k} {a.dtype}{a.shape}" for k, a in sorted(r.items())) for r in (found[0], record)
+            )
+            if told != wanted:
+                raise CorruptFile(expected(f"{self.complete(chain)}", f"the arrays of chain 0: {wanted}", told))
+        return stacked(found)
 
 
 def produce(

@@ -22,9 +22,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hpcrg.errors import CorruptFile, expected, other_schema
-from hpcrg.files import write_atomically
+from hpcrg.files import parse_json, write_atomically
+from hpcrg.validation import explain
 
 SCHEMA = "hpcrg.estimates/1"
 Replicas = Mapping[str, NDArray[np.float64]]
@@ -154,17 +156,37 @@ def save(path: Path, estimates: Sequence[Estimate]) -> None:
     write_atomically(path, json.dumps(rows, indent=1, allow_nan=False).encode())
 
 
+class _Row(BaseModel):
+    """What a file of estimates must tell of each; the rest follows from it."""
+
+    quantity: str
+    method: str
+    model: str
+    sizes: tuple[int, ...]
+    value: float
+    replicas: dict[str, list[float]]
+    systematic: dict[str, float]
+    source: tuple[str, ...]
+    reference: Reference | None
+    settings: dict[str, Any]
+
+
 def load(path: Path) -> list[Estimate]:
-    """Read estimates. Raises CorruptFile for another schema."""
-    return [_from_json(path, row) for row in json.loads(path.read_text())]
-
-
-def _from_json(path: Path, row: Mapping[str, Any]) -> Estimate:
-    if row.get("schema") != SCHEMA:
-        raise CorruptFile(other_schema(path, SCHEMA, row.get("schema")))
-    reference = Reference(**row["reference"]) if row["reference"] else None
-    return Estimate(
-        row["quantity"], row["method"], row["model"], tuple(row["sizes"]), row["value"],
-        {k: np.array(v) for k, v in row["replicas"].items()}, row["systematic"], tuple(row["source"]),
-        reference, row["settings"],
-    )  # fmt: skip
+    """Read estimates. Raises CorruptFile for another schema and for what is no estimate."""
+    raw = parse_json(path.read_text())
+    for row in raw if isinstance(raw, list) else [raw]:
+        schema = row.get("schema") if isinstance(row, dict) else None
+        if schema != SCHEMA:
+            raise CorruptFile(other_schema(path, SCHEMA, schema))
+    try:
+        rows = TypeAdapter(list[_Row]).validate_python(raw)
+    except ValidationError as error:
+        raise CorruptFile("\n".join(explain(str(path), error))) from None
+    return [
+        Estimate(
+            row.quantity, row.method, row.model, row.sizes, row.value,
+            {source: np.array(values) for source, values in row.replicas.items()}, row.systematic, row.source,
+            row.reference, row.settings,
+        )
+        for row in rows
+    ]  # fmt: skip

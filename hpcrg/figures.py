@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from hpcrg.errors import CorruptFile, other_schema
-from hpcrg.files import write_atomically
+from hpcrg.files import parse_json, write_atomically
+from hpcrg.validation import explain
 
 SCHEMA = "hpcrg.figures/1"
 
@@ -83,18 +86,12 @@ def save(path: Path, data: FigureData) -> None:
 
 
 def load(path: Path) -> FigureData:
-    """Read figure data. Raises CorruptFile for another schema."""
-    raw: dict[str, Any] = json.loads(path.read_text())
-    if raw.get("schema") != SCHEMA:
-        raise CorruptFile(other_schema(path, SCHEMA, raw.get("schema")))
-    figures = [
-        Figure(
-            **{
-                **f,
-                "curves": [Curve(**c) for c in f["curves"]],
-                "reference": Mark(**f["reference"]) if f["reference"] else None,
-            }
-        )
-        for f in raw["figures"]
-    ]
-    return FigureData(figures, [Note(**n) for n in raw["notes"]], [Table(**t) for t in raw["tables"]])
+    """Read figure data. Raises CorruptFile for another schema and for what is no figure data."""
+    raw = parse_json(path.read_text())
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != SCHEMA:
+        raise CorruptFile(other_schema(path, SCHEMA, schema))
+    try:
+        return TypeAdapter(FigureData).validate_python(raw)
+    except ValidationError as error:
+        raise CorruptFile("\n".join(explain(str(path), error))) from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hpcrg.errors import Unusable
 
@@ -30,6 +32,14 @@ def _refused(path: Path, error: OSError) -> str:
         kept = "what was committed before is kept, and the same command goes on from there"
         return f"{path}: expected space for this file, found {FULL[error.errno]} ({told}); {kept}"
     return f"{path}: expected a path that can be read and written, found: {told}"
+
+
+def parse_json(text: str) -> Any:
+    """The values of a JSON text. Raises ValueError for text that is none, or nested deeper than Python goes."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("expected JSON, found more levels of nesting than can be read") from None
 
 
 def sync_directory(path: Path) -> None:

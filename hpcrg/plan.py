@@ -10,6 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from hpcrg.bank.schema import columns, stored_dtype, stored_shape
 from hpcrg.campaign import Campaign, TuneSpec
 from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble
-from hpcrg.files import write_atomically
+from hpcrg.files import parse_json, write_atomically
 from hpcrg.jit import cache_directory
 from hpcrg.producing import MAIN, Series, State, run_chain
 from hpcrg.running import Kernels, start
@@ -48,7 +49,8 @@ class Timings:
 
     def __post_init__(self) -> None:
         if calibration_file().exists() and not self.refresh:
-            self.known = json.loads(calibration_file().read_text())
+            with suppress(OSError, ValueError, TypeError, AttributeError):  # measured again where they cannot be read
+                self.known = {key: float(value) for key, value in parse_json(calibration_file().read_text()).items()}
 
     def get(self, key: str, measure: Callable[[], float]) -> float:
         """The timing of a key."""

@@ -21,11 +21,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, ValidationError
+
 from hpcrg import __version__
 from hpcrg.errors import Interrupted, Unusable
-from hpcrg.files import naming, write_atomically
+from hpcrg.files import naming, parse_json, write_atomically
 
 JOURNAL, SIDECAR = "runs.jsonl", ".provenance.json"
+FAILED = "failed: "
 PACKAGES = ("numpy", "numba", "h5py", "mpi4py")
 JOB, RESTARTS = "SLURM_JOB_ID", "SLURM_RESTART_COUNT"
 MEMORY = Path("/proc/self/status")
@@ -91,13 +94,13 @@ class Journal:
     def runs(self) -> list[Run]:
         """Oldest first; lines that a kill cut short are left out."""
         found: dict[str, Run] = {}
-        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+        for line in self.path.read_text(errors="replace").splitlines() if self.path.exists() else ():
             try:
-                told = json.loads(line)
+                told = parse_json(line)
                 found.setdefault(told["run"], {"outcome": "lost", "seconds": None}).update(told)
             except (ValueError, TypeError, KeyError):
                 continue
-        return [run for run in found.values() if "begun" in run]
+        return [run for run in found.values() if "begun" in run and is_run(run)]
 
     def _append(self, told: Run) -> None:
         with naming(self.path):
@@ -140,10 +143,32 @@ def write_sidecar(output: Path, runs: Sequence[Run]) -> None:
 def read_sidecar(output: Path) -> list[Run]:
     """The runs that made a file; none where the sidecar cannot be read, which is no reason to lose the file."""
     try:
-        found = json.loads(sidecar(output).read_text())
+        found = parse_json(sidecar(output).read_text())
     except (OSError, ValueError):
         return []
-    return [run for run in found if isinstance(run, dict)] if isinstance(found, list) else []
+    return [run for run in found if is_run(run)] if isinstance(found, list) else []
+
+
+class _Told(BaseModel):
+    """What readers rely on; a sidecar may tell more."""
+
+    begun: str | None = None
+    host: str | None = None
+    hosts: list[str] | None = None
+    outcome: str | None = None
+    ranks: int | None = None
+    seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    cpu: float | None = Field(None, ge=0, allow_inf_nan=False)
+    memory: float | None = Field(None, ge=0, allow_inf_nan=False)
+    packages: dict[str, Any] | None = None
+
+
+def is_run(found: Any) -> bool:
+    """Whether what is told is a run, with numbers where there should be numbers."""
+    try:
+        return bool(_Told.model_validate(found))
+    except ValidationError:
+        return False
 
 
 @contextmanager
@@ -180,7 +205,7 @@ def outcome_of(error: BaseException | None) -> str:
     if error is None:
         return "finished"
     text = str(error).partition("\n")[0] or type(error).__name__
-    return "stopped" if isinstance(error, Interrupted) else f"failed: {text}"
+    return "stopped" if isinstance(error, Interrupted) else f"{FAILED}{text}"
 
 
 @lru_cache

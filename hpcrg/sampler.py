@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,8 @@ def sample_chain(kernels: Kernels, chain: int, directory: Path, comm: Comm, limi
     e = kernels.ensemble
     walkers = share(e.walkers, comm.size, comm.rank)
     record = ChainFile(directory, e.id, chain)
-    state, segments = record.resume(e, comm, walkers) or (start_state(e, chain, walkers), [])
+    fresh = partial(start_state, e, chain)
+    state, segments = record.resume(e, comm, walkers, fresh) or (fresh(walkers), [])
     if (told := other_machines(e, list(dict.fromkeys([*state.machines, machine()])))) and comm.rank == 0:
         _warn(told)
     running = Running(kernels, key_of(e.seed, Purpose.EXCHANGE, *id_words(e.id), chain), comm, walkers, state)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpcrg.bank import headline, is_produced, open_bank, read_produced
@@ -21,7 +21,7 @@ from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError
 from hpcrg.figures import Table
 from hpcrg.producing import Series
-from hpcrg.provenance import read_sidecar
+from hpcrg.provenance import FAILED, JOURNAL, Journal, read_sidecar
 from hpcrg.tuning import read_ladder
 
 QUIET = 120.0
@@ -34,8 +34,8 @@ SEGMENT = re.compile(r"draws-(\d+)-(\d+)\.h5")
 
 @dataclass(frozen=True)
 class Progress:
-    """One result of a campaign: `state` is done, running, waiting, stale or not begun; `fraction` is that of the work,
-    `left` is in seconds where it can be told; `told` is what else there is to say."""
+    """One result of a campaign: `state` is done, running, waiting, failed, stale or not begun; `fraction` that of the
+    work, `left` is in seconds where it can be told; `told` is what else there is to say."""
 
     name: str
     state: str
@@ -118,6 +118,7 @@ def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> 
             if file.name == "checkpoint" or match:
                 modified = file.stat().st_mtime
                 first, last = min(first, modified), max(last, modified)
+    stale = "; ".join(filter(None, [stale, _failure(out / "state" / ensemble.id)]))
     return _under_way(name, draws / (ensemble.draws * ensemble.chains), first, last, now, stale)
 
 
@@ -141,10 +142,20 @@ def _series(series: Series, out: Path, now: float) -> Progress:
     files = list(directory.glob("*.npz")) if directory.is_dir() else []
     times = [f.stat().st_mtime for f in files]
     done = sum(not f.name.endswith(".running.npz") for f in files)
+    stale = "; ".join(filter(None, [stale, _failure(directory)]))
     return _under_way(name, done / total, min(times, default=now), max(times, default=0.0), now, stale)
 
 
+def _failure(state: Path) -> str:
+    """How the last run of what is kept in a directory failed; nothing where it did not."""
+    runs = Journal(state / JOURNAL).runs()
+    outcome = str(runs[-1]["outcome"]) if runs else ""
+    return outcome if outcome.startswith(FAILED) else ""
+
+
 def _under_way(name: str, fraction: float, first: float, last: float, now: float, stale: str) -> Progress:
+    if FAILED in stale:
+        return Progress(name, "failed", fraction, told=stale)
     if not last:
         return Progress(name, "stale" if stale else "not begun", 0.0, told=stale)
     left = (last - first) / fraction * (1.0 - fraction) if 0.0 < fraction < 1.0 else None
@@ -180,6 +191,14 @@ def duration(seconds: float) -> str:
             value = seconds / unit
             return f"{value:.1f} {digits}" if digits == "h" else f"{value:.0f} {digits}"
     return f"{seconds / 86400:.1f} d"
+
+
+def with_jobs(rows: Sequence[Progress], jobs: Mapping[str, str]) -> list[Progress]:
+    """The same rows with what a batch system says of the jobs of those that are not done, by name."""
+    return [
+        replace(r, told="; ".join(filter(None, [jobs[r.name], r.told]))) if r.name in jobs and r.state != DONE else r
+        for r in rows
+    ]
 
 
 def table(campaign: Campaign, rows: Sequence[Progress]) -> Table:

@@ -21,7 +21,7 @@ from hpcrg.campaign import Campaign, TuneSpec
 from hpcrg.comm import Alone
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
-from hpcrg.files import write_atomically
+from hpcrg.files import parse_json, write_atomically
 from hpcrg.ladder import barrier, round_trip_rate, tune
 from hpcrg.progress import Report
 from hpcrg.rng import Purpose, id_words, key_of
@@ -72,7 +72,7 @@ def pilot_rejection(trial: Ensemble, spec: TuneSpec, iteration: int) -> NDArray[
 def read_ladder(path: Path, label: str) -> list[float]:
     """The betas of the tuned ladder of one ensemble, coldest first. Raises InputError for any other file."""
     try:
-        record = json.loads(path.read_text())
+        record = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a ladder that `hpcrg tune` wrote, found {error}") from None
     found = (record.get("schema"), record.get("ensemble")) if isinstance(record, dict) else type(record).__name__

@@ -135,7 +135,7 @@ def _parent(location: tuple[int | str, ...], valid: list[str]) -> tuple[int | st
     return (*location[:-1], nearest(str(location[-1]), valid) or "")
 
 
-def explain(where: str, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+def explain(where: str, error: ValidationError, model: type[BaseModel] = BaseModel) -> Iterator[str]:
     """One line for each mistake, in the order of the file's keys, up to MOST_MISTAKES of them."""
     every = error.errors(include_url=False)
     found = every[:MOST_MISTAKES]

@@ -13,13 +13,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.bank.hdf5 import checked, creating, opened, reading
+from hpcrg.bank.hdf5 import DAMAGE, checked, creating, opened, reading
 from hpcrg.bank.schema import FILTERS
-from hpcrg.errors import CorruptFile, InputError, other_schema
+from hpcrg.errors import CorruptFile, InputError, expected, other_schema
 from hpcrg.producing import Producer, Series, State
 
 SCHEMA = "hpcrg.produced/1"
 CHUNK_BYTES = 1 << 20
+AXIS = np.bytes_("DIMENSION_SCALE")
+"""What HDF5 writes on the names of axes; its own functions crash on damaged ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ def is_produced(path: Path) -> bool:
     try:
         with opened(path) as file:
             return bool(file.attrs.get("schema") == SCHEMA)
-    except OSError:
+    except DAMAGE:
         return False
 
 
@@ -94,11 +96,24 @@ def read_produced(path: Path) -> ProducedFile:
         attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
         given = _arrays(file["given"]) if "given" in file else {}
         found = ProducedFile(attributes, _arrays(file), given)
+        _check(found)
     if digest(attributes, found.arrays, given) != attributes.get("digest"):
         raise CorruptFile(f"{path}: expected content that fits its digest, found other content")
     return found
 
 
+def _check(found: ProducedFile) -> None:
+    """Raises ValueError for a file without the attributes and the chains that it should have."""
+    kinds = {"id": str, "series": str, "label": str, "seed": int, "chains": int}
+    for key, kind in kinds.items():
+        if not isinstance(found.attributes.get(key), kind):
+            raise ValueError(expected(f"attribute {key}", kind.__name__, found.attributes.get(key)))
+    chains = found.attributes["chains"]
+    for name, values in found.arrays.items():
+        if values.shape[:1] != (chains,) or values.dtype.kind not in "biuf":
+            raise ValueError(expected(name, f"numbers of {chains} chains", f"{values.dtype} of shape {values.shape}"))
+
+
 def _arrays(group: h5py.Group) -> dict[str, NDArray[Any]]:
     data = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
-    return {name: item[()] for name, item in data.items() if not item.is_scale}
+    return {name: item[()] for name, item in data.items() if item.attrs.get("CLASS") != AXIS}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hpcrg import ensemble as ensembles
 from hpcrg.bank.hdf5 import check_seal, opened, reading
 from hpcrg.bank.schema import SCHEMA, columns, decode
-from hpcrg.bank.write import attribute_digest
+from hpcrg.bank.write import attribute_digest, datasets
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import CorruptFile, InputError, expected, other_schema
 from hpcrg.files import sha256
@@ -104,7 +104,8 @@ class Bank:
     def series_names(self) -> tuple[str, ...]:
         """Names of the series in this bank."""
         with reading(self.path, "a bank"):
-            return tuple(k for k, v in self.file.items() if not v.is_scale and k not in NOT_SERIES)
+            known = datasets(self.ensemble)
+            return tuple(k for k in self.file if k in known and k not in NOT_SERIES)
 
     def couplings(self, chain: int) -> NDArray[Any]:
         """The couplings [site, column of the neighbour table] of one chain (not ladder). Raises InputError where all
@@ -191,7 +192,10 @@ class Bank:
                 with opened(self.path.parent / s["file"]) as file:
                     _belongs(file, self.id, chain, s["start"])
                     rows = slice(max(start, first) - first, min(stop, last) - first)
-                    parts.append(file[name][(*place, rows)])
+                    part = file[name]
+                    shape = (*data.shape[1 : len(place) + 1], last - first, *data.shape[len(place) + 2 :])
+                    _fits(f"{s['file']}: {name}", part, shape, data.dtype)
+                    parts.append(part[(*place, rows)])
         if parts:
             return np.concatenate(parts, axis)
         return np.empty((*(self.slots,) * axis, 0, *data.shape[len(place) + 2 :]), data.dtype)
@@ -201,6 +205,34 @@ def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> Non
     found = tuple(segment.attrs.get(key) for key in ("id", "chain", "start"))
     if found != (identifier, chain, start):
         raise ValueError(expected(segment.filename, f"ensemble {identifier}, chain {chain}, draw {start}", found))
+
+
+_SOUND: dict[tuple[str, int, int, int], None] = {}
+"""Banks whose datasets have been looked at by this process, by path, inode, time and size."""
+
+
+def _check_shapes(bank: Bank) -> None:
+    """Raises ValueError where a dataset is not what the ensemble asks for; HDF5 would give what there is."""
+    told = bank.path.stat()
+    key = (str(bank.path), told.st_ino, told.st_mtime_ns, told.st_size)
+    if key not in _SOUND:
+        e, file = bank.ensemble, bank.file
+        for name, (_, shape, dtype, _) in datasets(e).items():
+            if name in file:
+                _fits(name, file[name], shape, np.dtype(dtype))
+        hashed = file["hashed_round"]
+        _fits("hashed_round", hashed, (hashed.size,), np.dtype(np.int64))
+        _fits("state_hash", file["state_hash"], (hashed.size, e.chains), np.dtype(np.uint64))
+        if "couplings" in file:
+            sites = file["couplings"]
+            _fits("couplings", sites, (e.chains, e.geometry.volume, *sites.shape[2:]), sites.dtype)
+        _SOUND[key] = None
+
+
+def _fits(name: str, data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    found = (data.shape, data.dtype) if isinstance(data, h5py.Dataset) else type(data).__name__
+    if found != (shape, dtype):
+        raise ValueError(expected(name, f"{dtype} of shape {shape}", found))
 
 
 @dataclass(frozen=True)
@@ -229,6 +261,7 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
         with reading(path, "attributes"):
             a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
             bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
+            _check_shapes(bank)
             _segments_present(bank)
         yield bank
 

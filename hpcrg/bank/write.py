@@ -43,9 +43,9 @@ def assemble(
     """
     with creating(path) as file:
         _attributes(file, ensemble, directories, segments, path.parent)
-        _coordinates(file, ensemble, hashes)
+        coordinates(file, ensemble, hashes)
         if ensemble.system.disordered:
-            _couplings(file, np.stack(couplings))
+            write_couplings(file, np.stack(couplings))
         _virtual(file, ensemble, directories, segments, path.parent)
 
 
@@ -79,12 +79,14 @@ def _scale(file: h5py.File, name: str, values: NDArray[Any], long_name: str) -> 
     data.attrs["long_name"] = long_name
 
 
-def _label(data: h5py.Dataset, names: Sequence[str]) -> None:
+def label(data: h5py.Dataset, names: Sequence[str]) -> None:
+    """Name the axes of a dataset."""
     for axis, name in enumerate(names):
         data.dims[axis].attach_scale(data.file[name])
 
 
-def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Sequence[int]]) -> None:
+def coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Sequence[int]]) -> None:
+    """Write everything that names axes, the ladder, and the state hashes of every chain by round."""
     e = ensemble
     rounds = sorted(r for r in hashes if r <= e.rounds)
     _scale(file, "chain", np.arange(e.chains), "independent chain")
@@ -102,18 +104,19 @@ def _coordinates(file: h5py.File, ensemble: Ensemble, hashes: Mapping[int, Seque
     _scale(file, "hashed_round", np.array(rounds, dtype=np.int64), "round of a state hash")
     for name, values in {"beta": np.array(e.betas), "temperature": e.temperatures}.items():
         checked(file, name, values)
-        _label(file[name], ["slot"])
+        label(file[name], ["slot"])
     table = np.array([hashes[r] for r in rounds], dtype=np.uint64).reshape(len(rounds), e.chains)
     checked(file, "state_hash", table)
-    _label(file["state_hash"], ["hashed_round", "chain"])
+    label(file["state_hash"], ["hashed_round", "chain"])
 
 
-def _couplings(file: h5py.File, couplings: NDArray[Any]) -> None:
+def write_couplings(file: h5py.File, couplings: NDArray[Any]) -> None:
+    """Write the couplings [chain, site, column of the neighbour table]."""
     _scale(file, "site", np.arange(couplings.shape[1]), "site in C order")
     _scale(file, "bond", np.arange(couplings.shape[2]), "column of the neighbour table")
     data = file.create_dataset("couplings", data=couplings, chunks=(1, *couplings.shape[1:]), **FILTERS)
     data.attrs["long_name"] = "coupling of the bond from a site, chain by chain"
-    _label(data, ["chain", "site", "bond"])
+    label(data, ["chain", "site", "bond"])
 
 
 def datasets(ensemble: Ensemble) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], str, str]]:
@@ -154,7 +157,7 @@ def _virtual(
                 layout[(c, *before, rows)] = source[(*before, slice(take * step))]
         data = file.create_virtual_dataset(name, layout)
         data.attrs["long_name"] = long_name
-        _label(data, axes)
+        label(data, axes)
 
 
 def write_bank(path: Path, ensemble: Ensemble, spins: NDArray[np.int8], series: Mapping[str, NDArray[Any]]) -> None:
@@ -167,7 +170,7 @@ def write_bank(path: Path, ensemble: Ensemble, spins: NDArray[np.int8], series: 
     with creating(path) as file:
         none: list[list[Segment]] = [[] for _ in range(ensemble.chains)]
         _attributes(file, ensemble, [path.parent] * ensemble.chains, none, path.parent)
-        _coordinates(file, ensemble, {})
+        coordinates(file, ensemble, {})
         for name, values in given.items():
             axes, shape, dtype, long_name = table[name]
             if values.shape != shape:
@@ -180,4 +183,4 @@ def _solid(file: h5py.File, name: str, values: NDArray[Any], axes: Sequence[str]
     chunks = (*(1,) * (row - 1), *chunk_shape(values.shape[row + 1 :], values.shape[row], values.dtype.itemsize))
     data = file.create_dataset(name, data=values, chunks=chunks, shuffle=name != "spins", **FILTERS)
     data.attrs["long_name"] = long_name
-    _label(data, axes)
+    label(data, axes)

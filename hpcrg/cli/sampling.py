@@ -124,13 +124,16 @@ def status(
     campaign: CampaignFile,
     results: Results = Path("results"),
 ) -> None:
-    """Print what of a campaign is done, running, waiting or not begun, and how long is left."""
+    """Print what of a campaign is done, running, waiting, failed or not begun, how long is left, and what SLURM says of
+    its jobs."""
     from hpcrg import status as progress
     from hpcrg.campaign import load
+    from hpcrg.edges.batch import submitted
     from hpcrg.tables import show
 
     loaded = load(campaign)
-    show(progress.table(loaded, progress.of_campaign(loaded, results)))
+    rows = progress.with_jobs(progress.of_campaign(loaded, results), submitted(results.parent))
+    show(progress.table(loaded, rows))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Small SLURM jobs: submit a script, wait, read what it printed."""
+"""Small SLURM jobs: submit a script, wait, read what it printed; and the jobs that Snakemake has submitted."""
 
 from __future__ import annotations
 
@@ -81,3 +81,23 @@ def output_of(directory: Path, name: str) -> str:
     """What a job has printed; nothing before it starts."""
     path = directory / f"{name}.out"
     return path.read_text(errors="replace") if path.exists() else ""
+
+
+def submitted(directory: Path) -> dict[str, str]:
+    """What SLURM says of the jobs of this user that Snakemake has submitted from a directory, by rule and wildcards as
+    `hpcrg status` names them; nothing where there is no SLURM."""
+    try:
+        lines = slurm("squeue", "--me", "-h", "-o", "%i|%T|%M|%N|%r|%k|%Z").splitlines()
+    except InputError:
+        return {}
+    found = {}
+    for line in lines:
+        number, state, spent, nodes, reason, comment, place = line.split("|", 6)
+        rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
+        if comment.startswith("rule_") and Path(place).resolve() == directory.resolve():
+            found[f"{rule} {wildcards}".strip()] = f"SLURM job {number} " + (
+                f"has run for {spent} on {nodes}" if state == "RUNNING"
+                else f"is held ({reason}): scontrol release {number}" if "held" in reason.lower()
+                else f"is {state.lower()} ({reason})"
+            )  # fmt: skip
+    return found

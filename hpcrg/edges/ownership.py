@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcrg.errors import InputError
-from hpcrg.files import naming
+from hpcrg.files import naming, parse_json
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 BUSY = (errno.EAGAIN, errno.EACCES)
@@ -143,7 +143,7 @@ def _started(pid: int) -> str | None:
 
 def _read(owner: Path) -> dict[str, Any]:
     try:
-        told = json.loads(owner.read_text())
+        told = parse_json(owner.read_text())
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -20,9 +20,9 @@ from hpcrg.campaign import Campaign, load
 from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.estimate import Estimate
 from hpcrg.figures import Figure, FigureData, Note
-from hpcrg.files import sha256, write_atomically
+from hpcrg.files import parse_json, sha256, write_atomically
 from hpcrg.provenance import SIDECAR as PROVENANCE
-from hpcrg.provenance import sidecar
+from hpcrg.provenance import is_run, sidecar
 from hpcrg.report.draw import comparison_svg, figure_svg
 from hpcrg.report.labels import html
 from hpcrg.report.rows import MEANING, SIGNIFICANT, TENSION, Analysis, Row, differences, ordered, row
@@ -133,7 +133,7 @@ def _beside(stem: Path, analyses: Mapping[Path, Analysis]) -> Iterator[Note]:
 
 def _checked(path: Path) -> list[Estimate]:
     """The estimates of a file, if it is a list and all of its numbers are finite; any error says what is wrong."""
-    if not isinstance(json.loads(path.read_text()), list):
+    if not isinstance(parse_json(path.read_text()), list):
         raise TypeError("the file is not a list")
     estimates = estimate.load(path)
     for e in estimates:
@@ -189,7 +189,9 @@ def _runs(path: Path) -> list[dict[str, Any]]:
     if not path.name.endswith(PROVENANCE) or not path.exists():
         return []
     try:
-        runs = json.loads(path.read_text())
+        runs = parse_json(path.read_text())
+        if not all(map(is_run, runs)):
+            raise ValueError("a run of other types")
         return [{key: run[key] for key in RUN} | {key: run.get(key) for key in LATER} for run in runs]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{expected(str(path), 'a list of sampling runs', type(error).__name__)}: {error}") from None

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
+import banks
 import campaigns
 from worker import WRONG, Worker
 
@@ -74,7 +75,14 @@ def fuzz_campaigns(examples: int, start: int) -> Tally:
         return drive(campaigns.files(), examples, start, one)
 
 
-FUZZ: dict[str, Callable[[int, int], Tally]] = {"campaigns": fuzz_campaigns}
+def fuzz_banks(examples: int, start: int) -> Tally:
+    """Banks, checkpoints and everything else that verbs leave."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, Worker({"bank": banks.look}) as worker:
+        banks.Yard(Path(directory)).build()
+        return drive(banks.examples(), examples, start, lambda example: worker.ask("bank", directory, *example))
+
+
+FUZZ: dict[str, Callable[[int, int], Tally]] = {"campaigns": fuzz_campaigns, "banks": fuzz_banks}
 
 
 def main(examples: int, start: int, what: list[str]) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hpcrg.errors import EXIT_STATUS
 
-DEADLINE = 8.0
+DEADLINE = 20.0
 """Seconds after which an example hangs, on a machine that others use too."""
 ROOM = 3 << 30
 """Bytes that a process may have beyond what it starts with: what takes more allocates what a file only claims."""

@@ -108,20 +108,25 @@ class Campaign:
         return sum(run.get("seconds") or 0.0 for run in runs)
 
 
-def sampling() -> list[tuple[psutil.Process, str]]:
-    """The sampling processes of this machine, with the labels of their ensembles."""
+def sampling(place: Path) -> list[tuple[psutil.Process, str]]:
+    """The sampling processes that work in a directory, with the labels of their ensembles."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ValueError, IndexError):
             words = process.cmdline()
-            if "sample" in words and any(w.endswith("hpcrg") for w in words) and "srun" not in words[0]:
+            if (
+                "sample" in words
+                and Path(process.cwd()) == place
+                and any(w.endswith("hpcrg") for w in words)
+                and "srun" not in words[0]
+            ):
                 found.append((process, words[words.index("--ensemble") + 1]))
     return found
 
 
 def inject(fault: str, target: Campaign, chance: random.Random) -> list[str]:
     """One fault; the labels of the ensembles that it hit, none where there was nothing to hit."""
-    slurm, running = target.slurm, sampling()
+    slurm, running = target.slurm, sampling(target.place)
     if not running:
         return []
     if fault == "kill":
@@ -150,26 +155,37 @@ def inject(fault: str, target: Campaign, chance: random.Random) -> list[str]:
     return [comment.rpartition("wildcards_")[2]]
 
 
-def torment(target: Campaign, period: float, chance: random.Random) -> tuple[Counter[str], float, float]:
-    """Faults until the campaign ends; how many of each, the seconds of work lost to them, and the seconds in all."""
-    begun, injected, lost = time.monotonic(), Counter[str](), 0.0
+def release(slurm: minislurm.MiniSlurm) -> int:
+    """Release the jobs that SLURM holds since a node would not start them, as `hpcrg status` advises; how many."""
+    lines = slurm.call("squeue", "-h", "-t", "PD", "-o", "%i|%r", check=False).splitlines()
+    held = [line.partition("|")[0] for line in lines if "held" in line]
+    for number in held:
+        slurm.call("scontrol", "release", number, check=False)
+    return len(held)
+
+
+def torment(target: Campaign, period: float, chance: random.Random) -> tuple[Counter[str], float, float, int]:
+    """Faults until the campaign ends; how many of each, the seconds of work lost to them, the seconds in all, and how
+    many jobs were released."""
+    begun, injected, lost, released = time.monotonic(), Counter[str](), 0.0, 0
     known = {e.label: e for e in target.ensembles}
     since: dict[str, float] = {}
     process = target.start()
     while process.poll() is None:
         time.sleep(chance.uniform(0.5, 1.5) * period)
-        for _, label in sampling():
+        for _, label in sampling(target.place):
             since.setdefault(label, time.time())
         fault = chance.choice(FAULTS)
         commits = {label: target.last_commit(e) for label, e in known.items()}
         hit = inject(fault, target, chance)
         injected[fault] += bool(hit)
+        released += release(target.slurm)
         for label in hit:
             if label in known:
                 lost += max(0.0, time.time() - max(commits[label], since.pop(label, time.time())))
     if process.returncode:
         raise RuntimeError((target.place / "log").read_text()[-4000:])
-    return injected, lost, time.monotonic() - begun
+    return injected, lost, time.monotonic() - begun, released
 
 
 def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, directory: Path) -> int:
@@ -187,7 +203,7 @@ def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, direc
             raise RuntimeError((undisturbed.place / "log").read_text())
         quiet = time.monotonic() - begun
         target = Campaign(directory / "faults", text, slurm)
-        injected, lost, took = torment(target, period, random.Random(seed))
+        injected, lost, took, released = torment(target, period, random.Random(seed))
     finally:
         slurm.stop()
         shutil.rmtree(slurm.place, ignore_errors=True)
@@ -195,7 +211,8 @@ def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, direc
              if content(target.out / "banks" / f"{e.label}.h5") != content(undisturbed.out / "banks" / f"{e.label}.h5")]  # fmt: skip
     faults = ", ".join(f"{count} {name}" for name, count in sorted(injected.items()))
     print(
-        f"{ensembles} ensembles, {sum(injected.values())} faults ({faults}) in {took:.0f} s: {len(wrong)} banks wrong"
+        f"{ensembles} ensembles, {sum(injected.values())} faults ({faults}) in {took:.0f} s, "
+        f"{released} held jobs released: {len(wrong)} banks wrong"
     )
     print(f"work lost: {lost:.0f} s of {target.spent():.0f} s, {100 * lost / max(1.0, target.spent()):.0f} %"
           + ("" if calm else f"; {quiet:.0f} s without faults, {100 * (took / quiet - 1):.0f} % longer with them"))  # fmt: skip

@@ -8,7 +8,7 @@ from hpcrg import status
 from hpcrg.campaign import parse
 from hpcrg.comm import Alone
 from hpcrg.edges.sampling import run_producing, run_sampling
-from hpcrg.errors import Interrupted
+from hpcrg.errors import InputError, Interrupted
 from hpcrg.sampler import Limits, sample
 
 CAMPAIGN = """
@@ -83,3 +83,21 @@ def test_results_that_are_no_longer_asked_for(campaign, tmp_path):
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (200, "3 min"), (9000, "2.5 h"), (300000, "3.5 d")])
 def test_durations(seconds, text):
     assert status.duration(seconds) == text
+
+
+def test_a_run_that_failed(campaign, tmp_path):
+    """Until another run begins; what SLURM says of a job stands before it."""
+    ensemble = campaign.ensemble("scan-L4", None)
+    out = tmp_path / "small"
+    arguments = (ensemble, out / "banks" / "scan-L4.h5", out / "state", None, None, 30.0)
+    run_sampling(*arguments)
+    (checkpoint,) = (out / "state" / ensemble.id).glob("chain-*1/checkpoint")
+    checkpoint.write_bytes(b"other")
+    (out / "banks" / "scan-L4.h5").unlink()
+    with pytest.raises(InputError):
+        run_sampling(*arguments)
+    rows = status.with_jobs(status.of_campaign(campaign, tmp_path), {"sample scan-L4": "SLURM job 7 is held"})
+    row = next(r for r in rows if r.name == "sample scan-L4")
+    assert row.state == "failed"
+    assert row.told.startswith("SLURM job 7 is held; failed: ")
+    assert "checkpoint" in row.told
