@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from hpcrg.bank import ProducedFile, read_produced
 from hpcrg.campaign import Campaign
 from hpcrg.dimers import estimates as dimers
-from hpcrg.errors import InputError, expected
+from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.estimate import Estimate
 from hpcrg.figures import FigureData, Note, Table
 from hpcrg.flat_histogram import estimates as flat_histogram
 from hpcrg.percolation import estimates as percolation
 from hpcrg.population import estimates as population
 from hpcrg.probability_changing import estimates as probability_changing
-from hpcrg.producing import Produced, Series
+from hpcrg.producing import Produced, Producer, Series
 
 Evaluation = tuple[list[Estimate], FigureData]
 POOR = 1e-3
@@ -60,9 +62,21 @@ def _matched(series: Series, files: Sequence[tuple[Path, ProducedFile]]) -> Prod
         if found.attributes["id"] == series.id:
             if found.attributes["chains"] != series.chains:
                 raise InputError(expected(f"{path}: chains", str(series.chains), found.attributes["chains"]))
+            pilot = series.producer.pilot
+            _fits(path, series.producer, found.arrays)
+            if pilot:
+                _fits(path, pilot[0], found.given)
             return Produced(series, dict(found.arrays), dict(found.given))
     names = ", ".join(str(path) for path, _ in files)
     raise InputError(expected(f"evaluate {series.label}", f"a file of the series {series.id}", names))
+
+
+def _fits(path: Path, producer: Producer, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raises CorruptFile where arrays are not those that the producer records."""
+    wanted = {name: 1 + len(axes) for name, axes in sorted(producer.axes.items())}
+    found = {name: values.ndim for name, values in sorted(arrays.items())}
+    if found != wanted:
+        raise CorruptFile(expected(f"{path}: axes of arrays", str(wanted), found))
 
 
 def inspect(path: Path) -> Table:

@@ -313,7 +313,7 @@ def _dataset(file: Any, everything: list[Any], names: list[str], share: float, s
 
 
 def _values(file: Any, everything: list[Any], names: list[str], share: float, value: Any) -> None:
-    data = [item for item in everything if isinstance(item, h5py.Dataset) and item.size]
+    data = [item for item in everything if isinstance(item, h5py.Dataset) and 0 < item.size < 1 << 20]
     _pick(data, share)[...] = value
 
 

@@ -4,7 +4,7 @@ without root.
     python tests/slurm/minislurm.py up DIRECTORY     prints the SLURM_CONF to export
     python tests/slurm/minislurm.py down DIRECTORY
 
-Nodes cpu1, cpu2, ... are virtual (more CPUs than the machine may have), gpu1 has GPUs that are links to /dev/null.
+Nodes cpu1, cpu2, ... are virtual (more CPUs than the machine may have), gpu1, ... have GPUs that are links to /dev/null.
 Partitions: cpu, short (a minute at most), scavenge (preempted by cpu, jobs go back into the queue) and gpu.
 """
 
@@ -67,6 +67,7 @@ class MiniSlurm:
     cpu_nodes: int = 2
     cpus: int = 4
     memory: int = 8000
+    gpu_nodes: int = 1
     gpus: int = 2
     requeue_delay: int = 5
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class MiniSlurm:
     @property
     def nodes(self) -> list[str]:
         """Names of all nodes."""
-        return [f"cpu{k + 1}" for k in range(self.cpu_nodes)] + ["gpu1"]
+        return [f"cpu{k + 1}" for k in range(self.cpu_nodes)] + [f"gpu{k + 1}" for k in range(self.gpu_nodes)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -172,7 +173,7 @@ class MiniSlurm:
         nodes = "\n".join(
             f"NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs={self.cpus} Boards=1 "
             f"SocketsPerBoard=1 CoresPerSocket={self.cpus} ThreadsPerCore=1 RealMemory={self.memory} State=UNKNOWN"
-            + (f" Gres=gpu:fake:{self.gpus}" if node == "gpu1" else "")
+            + (f" Gres=gpu:fake:{self.gpus}" if node.startswith("gpu") else "")
             for node, port in zip(self.nodes, ports, strict=True)
         )
         cpu = f"Nodes=cpu[1-{self.cpu_nodes}] DefaultTime=00:10:00 State=UP"
@@ -219,13 +220,15 @@ GresTypes=gpu
 PartitionName=cpu {cpu} Default=YES MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=short {cpu.replace("00:10:00", "00:01:00")} MaxTime=00:01:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=scavenge {cpu} MaxTime=24:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=5
-PartitionName=gpu Nodes=gpu1 MaxTime=24:00:00 DefaultTime=00:10:00 PriorityTier=10 PreemptMode=OFF State=UP
+PartitionName=gpu Nodes=gpu[1-{self.gpu_nodes}] MaxTime=24:00:00 DefaultTime=00:10:00 PriorityTier=10 PreemptMode=OFF State=UP
 """)
         for k in range(self.gpus):
             link = p / "gpus" / f"gpu{k}"
             link.unlink(missing_ok=True)
             link.symlink_to("/dev/null")  # SLURM asks for a character device
-        (p / "gres.conf").write_text(f"NodeName=gpu1 Name=gpu Type=fake File={p}/gpus/gpu[0-{self.gpus - 1}]\n")
+        (p / "gres.conf").write_text(
+            f"NodeName=gpu[1-{self.gpu_nodes}] Name=gpu Type=fake File={p}/gpus/gpu[0-{self.gpus - 1}]\n"
+        )
         (p / "cgroup.conf").write_text("# none here\n")
 
 
