@@ -118,6 +118,9 @@ class Site(Spec):
         place = self.place("gpu" if gpus else "cpu")
         if gpus:
             place["gres"] = f"gpu:{self.gpu_type}:{gpus}" if self.gpu_type else f"gpu:{gpus}"
+            place[
+                "tasks_per_gpu"
+            ] = -1  # the SLURM plugin takes `tasks` for it, which srun then refuses to divide by nodes
         nodes = self.training_nodes(processes)
         return place | ({"nodes": nodes, "tasks": nodes, "mpi": "srun"} if nodes > 1 else {})
 

@@ -31,6 +31,7 @@ launcher = "srun --mpi=pmi2 -K1"
 ranks_per_node = 1
 processes_per_node = 1
 interface = "lo"
+gpu_type = "fake"
 [partitions]
 cpu = "cpu"
 gpu = "gpu"
@@ -67,7 +68,7 @@ class MiniSlurm:
     cpu_nodes: int = 2
     cpus: int = 4
     memory: int = 8000
-    gpu_nodes: int = 1
+    gpu_nodes: int = 2
     gpus: int = 2
     requeue_delay: int = 5
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)

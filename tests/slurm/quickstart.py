@@ -22,7 +22,6 @@ from pathlib import Path
 import minislurm
 
 ROOT = Path(__file__).resolve().parents[2]
-SITE = minislurm.SITE.replace("[partitions]", 'gpu_type = "fake"\n[partitions]')
 TRAINED = ("cnn", "baseline")
 """Methods whose sums of gradients come in another order, or that are read off beside them."""
 
@@ -66,8 +65,8 @@ def main(local: Path | None) -> int:
             print(f"local: {run(local, 'local', dict(os.environ)):.0f} s", flush=True)
         cluster = place / "slurm"
         cluster.mkdir()
-        (cluster / "site.toml").write_text(SITE)
-        slurm = minislurm.MiniSlurm(minislurm.make_place(), gpu_nodes=2)
+        (cluster / "site.toml").write_text(minislurm.SITE)
+        slurm = minislurm.MiniSlurm(minislurm.make_place())
         try:
             slurm.start()
             seconds = run(cluster, "slurm", slurm.environment, "site=site.toml", "gpus=1")

@@ -47,7 +47,7 @@ def places(tmp_path_factory, slurm):
         (place / "c.yaml").write_text(CAMPAIGN)
         (place / "site.toml").write_text(SITE)
         where = [] if profile == "local" else ["--slurm-init-seconds-before-status-checks", "2"]
-        config = ["--config", "campaign=c.yaml", *([] if profile == "local" else ["site=site.toml"])]
+        config = ["--config", "campaign=c.yaml", *([] if profile == "local" else ["site=site.toml", "gpus=1"])]
         snakemake(place, profile, os.environ if profile == "local" else slurm.environment, *where, *config)
     return found
 
@@ -74,6 +74,8 @@ def test_ranks_were_on_two_nodes_and_workers_were_jobs(places, slurm):
 
 def test_a_second_submission_submits_nothing(places, slurm):
     before = slurm.jobs()
-    text = snakemake(places["slurm"], "slurm", slurm.environment, "--config", "campaign=c.yaml", "site=site.toml")
+    text = snakemake(
+        places["slurm"], "slurm", slurm.environment, "--config", "campaign=c.yaml", "site=site.toml", "gpus=1"
+    )
     assert "Nothing to be done" in text
     assert slurm.jobs() == before

@@ -25,7 +25,7 @@ def test_resources_of_rules(tmp_path):
     assert site.place("cpu") == site.sampling(1) == cpu
     assert site.sampling(9) == cpu | {"nodes": 3}
     assert site.training(2, 0) == cpu
-    assert site.training(2, 2) == {"slurm_account": "proj", "gres": "gpu:a:2"}
+    assert site.training(2, 2) == {"slurm_account": "proj", "gres": "gpu:a:2", "tasks_per_gpu": -1}
     assert site.training(5, 0) == cpu | {"nodes": 3, "tasks": 3, "mpi": "srun"}
 
 
