@@ -79,3 +79,23 @@ def test_a_second_submission_submits_nothing(places, slurm):
     )
     assert "Nothing to be done" in text
     assert slurm.jobs() == before
+
+
+MANY = """
+name: many
+seed: 3
+model: {type: ising}
+resources: {ranks: 1}
+ensembles:
+  a: {sizes: [4, 6, 8, 10, 12, 14, 16, 18], ladder: {temperatures: [2.2, 2.3]}, updates: [{type: swendsen_wang}], chains: 2, thermalise: 20, keep: 5, draws: 40}
+"""
+
+
+def test_small_ensembles_packed_into_jobs(tmp_path, slurm):
+    (tmp_path / "c.yaml").write_text(MANY)
+    before = set(slurm.jobs())
+    packed = ["--groups", "sample=small", "--group-components", "small=4"]
+    soon = ["--slurm-init-seconds-before-status-checks", "2"]
+    snakemake(tmp_path, "slurm", slurm.environment, *packed, *soon, "--config", "campaign=c.yaml")
+    assert len(list((tmp_path / "results/many/banks").glob("*.h5"))) == 8
+    assert len(set(slurm.jobs()) - before) == 4  # two of sampling, inspect and the report
