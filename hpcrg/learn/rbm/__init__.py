@@ -1,0 +1,1 @@
+"""Restricted Boltzmann machines: exact sums, training, annealed importance sampling, variational RG."""
