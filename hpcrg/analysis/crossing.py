@@ -146,9 +146,7 @@ def pair_crossing(a: Curves, b: Curves, name: str) -> Array | None:
     """beta at which R of two sizes is equal, with rows of `row_table`; None when they do not cross in the
     range."""
     table = row_table([a, b])
-    gap = b.values[name][0] - a.values[name][0]
-    rising = b.slopes[name][0] - a.slopes[name][0] > 0.0
-    change = np.flatnonzero((gap[:-1] <= 0.0) & (gap[1:] > 0.0) & rising[1:])
+    change = _changes(a, b, name)
     if not len(change):
         return None
     steepest = change[np.argmax(np.abs(b.slopes[name][0])[change])]
@@ -158,6 +156,13 @@ def pair_crossing(a: Curves, b: Curves, name: str) -> Array | None:
         beta = np.clip(beta - (rb - ra) / (sb - sa), a.beta[0], a.beta[-1])
     inside = (beta > a.beta[0]) & (beta < a.beta[-1])
     return beta if inside.all() else None
+
+
+def _changes(a: Curves, b: Curves, name: str) -> NDArray[np.int64]:
+    """The points of the grid after which R of the larger size rises above that of the smaller one."""
+    gap = b.values[name][0] - a.values[name][0]
+    rising = b.slopes[name][0] - a.slopes[name][0] > 0.0
+    return np.flatnonzero((gap[:-1] <= 0.0) & (gap[1:] > 0.0) & rising[1:])
 
 
 def hermite(bank: Curves, name: str, row: NDArray[np.int64], beta: Array) -> tuple[Array, Array]:
@@ -240,9 +245,16 @@ def _largest_crossing(banks: Sequence[Curves], names: Sequence[str]) -> float:
 
 
 def _outside(banks: Sequence[Curves], names: Sequence[str]) -> str:
+    """Whether no sizes cross, or some do and the fit of all, or a jackknife row of it, leaves the range."""
     sizes = ", ".join(str(b.size) for b in banks)
     low, high = 1.0 / banks[0].beta[-1], 1.0 / banks[0].beta[0]
+    pairs = [(a, b, k) for name in names for a in banks for b in banks if a.size < b.size for k in _changes(a, b, name)]
+    found = "none there"
+    if pairs:
+        a, b, k = pairs[-1]
+        found = (f"sizes {a.size} and {b.size} crossing near {1.0 / a.beta[k]:.6g}, but the fit of all sizes, or one "
+                 "without a block of the draws, outside: a wider ladder or more draws would hold it")  # fmt: skip
     return (
         f"crossing of {' and '.join(names)} at sizes {sizes}: expected inside the temperatures {low:.6g} to "
-        f"{high:.6g} that all ladders share, found none there"
+        f"{high:.6g} that all ladders share, found {found}"
     )

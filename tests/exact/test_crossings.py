@@ -167,6 +167,11 @@ def test_curves_that_do_not_cross_in_the_range_are_refused() -> None:
         crossing.critical_beta([part(noisy(5, 1e-3)), part(noisy(6, 1e-3)), part(noisy(7, 1e-3))], ("u4", "xi"), OMEGA)
 
 
+def test_a_fit_that_leaves_the_range_says_that_sizes_cross() -> None:
+    with pytest.raises(InputError, match=r"found sizes 5 and 7 crossing near 2\.\d+, but the fit .* outside"):
+        crossing.critical_beta([noisy(3, 0.5), noisy(5, 0.5), noisy(7, 0.5)], ("u4", "xi"), OMEGA)
+
+
 @pytest.mark.parametrize(("log", "off"), [(-0.75, 0.0), (0.0, 0.1)])
 def test_known_powers_of_the_logarithm_leave_the_power_alone(log: float, off: float) -> None:
     """L^1.5 (ln L)^-0.75, and L^-0.5 (ln L)^-0.75 above a level, as of four colours; the twins without the logarithm
