@@ -258,7 +258,7 @@ class TrainSpec(Spec):
     epochs: Positive = 3
     batch: Positive = 64
     channels: Positive = 8
-    learning_rate: float = Field(0.02, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(0.02, gt=0, le=1e6)
     blocks: Positive = 4
 
 
