@@ -59,7 +59,9 @@ class Batch:
         ).strip()  # fmt: skip
 
     def state(self):
-        return self.slurm.jobs().get(self.number, "")
+        """Of the job; what SLURM still clears up after goes on."""
+        found = self.slurm.jobs().get(self.number, "")
+        return "RUNNING" if found == "COMPLETING" else found
 
     def draws(self):
         return len(list((self.place / "state").rglob("draws-*.h5")))
@@ -130,6 +132,7 @@ def test_preempted(batch, calm, slurm):
         "sbatch", "--parsable", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap=sleep 1"
     ).strip()  # fmt: skip
     batch.wait_for(lambda: slurm.jobs().get(urgent) == "COMPLETED", "the urgent job")
+    batch.wait_for(lambda: slurm.jobs()[batch.number] != "COMPLETING", "the preempted job to leave")
     if batch.state() == "FAILED":
         assert "the same command goes on from there" in (batch.place / "job.out").read_text()
         batch.submit("--partition=scavenge")
