@@ -160,11 +160,12 @@ def test_a_node_goes_down(batch, calm, slurm):
 
 @pytest.mark.slow
 def test_a_time_limit(batch, calm):
-    """URG comes before the limit; the job ends by itself with status 75, and the next one goes on."""
+    """URG comes before the limit, or where ranks take longer than that to start TERM at the limit; the job ends by
+    itself with status 75, and the next one goes on."""
     batch.submit("--partition=short", "--time=1", "--signal=URG@50")
     batch.wait_for(lambda: batch.state() not in ("PENDING", "RUNNING"), "the limit")
-    assert batch.state() in ("COMPLETED", "FAILED")
-    if batch.state() == "FAILED":
+    if batch.state() != "COMPLETED":
+        assert batch.state() in ("FAILED", "TIMEOUT")
         assert "the same command goes on from there" in (batch.place / "job.out").read_text()
         batch.submit()
     assert batch.finish() == calm
