@@ -34,9 +34,9 @@ REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
 PASS = 12.0
 """Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
-INSPECTING = 1700.0
+INSPECTING = 600.0
 """Nanoseconds a measurement."""
-INSPECTED = 100.0
+INSPECTED = 40.0
 """Bytes a measurement of one ensemble."""
 FEWEST_SECONDS = 0.1
 
