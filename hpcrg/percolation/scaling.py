@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from hpcrg.errors import InputError, expected
+from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.estimate import Measured
 from hpcrg.percolation.canonical import canonical, derivative
 from hpcrg.percolation.run import Percolation
@@ -46,7 +46,11 @@ clusters; in d = 2 by one). Along exactly one of two is any minus all."""
 
 def wrapping_rows(result: Produced, which: str) -> Array:
     """Rows of R_n, n = 0 .. items: the fraction of realisations that wrap with n occupied items."""
-    events, length = EVENTS[which](result["first"]), spec(result).items + 2
+    first, length = result["first"], spec(result).items + 2
+    if first.min(initial=0) < 0 or first.max(initial=0) >= length:
+        found = f"{first.min()} to {first.max()}"
+        raise CorruptFile(expected(f"{result.series.label}: first", f"numbers from 0 to {length - 1}", found))
+    events = EVENTS[which](first)
     blocks = np.array([sum(np.bincount(e[b], minlength=length) for e in events) for b in range(result.chains)])
     return _left_out(blocks[:, :-1].cumsum(axis=1), len(events) * spec(result).realisations)
 
