@@ -119,8 +119,9 @@ def sample(ensemble: Ensemble, output: Path, state: Path, comm: Comm, limits: Li
     e = ensemble
     kernels = _compile_once(e, comm)
     groups = min(comm.size, e.chains)
-    # Ranks beyond the chains share the walkers of a chain, or rest where a chain cannot be divided.
-    mine = comm.rank * groups // comm.size if e.layout.divisible else min(comm.rank, e.chains)
+    # Ranks beyond the chains share the walkers of a chain; they rest where it cannot be divided, or not so far.
+    working = min(comm.size, e.chains * e.walkers) if e.layout.divisible else groups
+    mine = comm.rank * groups // working if comm.rank < working else e.chains
     group = comm.split(mine)
     problem: Interrupted | None = None
     for chain in range(mine, e.chains, groups):

@@ -216,3 +216,18 @@ def test_what_one_rank_cannot_get_over_ends_all_ranks(alone, tmp_path):
     run = subprocess.run(plain, env=environment(), capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "fits its sha256" in run.stderr + run.stdout
+
+
+def test_more_ranks_than_walkers(tmp_path):
+    """Those that are left over rest; also when the bank is extended."""
+    two = CAMPAIGN.replace("2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7", "2.2, 2.3").replace("chains: 2", "chains: 1")
+    found = {}
+    for ranks in (1, 4):
+        (out := tmp_path / str(ranks)).mkdir()
+        for draws in (10, 20):
+            (out / "c.yaml").write_text(two.replace("DRAWS", str(draws)))
+            subprocess.run(command(out / "c.yaml", out, ranks), check=True, env=environment())
+        found[ranks] = datasets(out / "bank.h5")
+    arrays, attributes = found[4]
+    assert attributes == found[1][1]
+    assert all(np.array_equal(values, found[1][0][name]) for name, values in arrays.items())
