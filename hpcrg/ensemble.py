@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.errors import InputError
+from hpcrg.errors import InputError, expected
 from hpcrg.lattice import Lattice
 from hpcrg.layout import Layout
 from hpcrg.models import Model, make_model
@@ -141,5 +141,7 @@ def from_json(text: str, identifier: str, version: str) -> Ensemble:
     raw.pop("version", None)
     updates = tuple(UpdateCall(**u) for u in raw.pop("updates"))
     ensemble = Ensemble(**raw | {"updates": updates, "betas": tuple(raw["betas"])})
+    if not all(isinstance(b, float) and b > 0 for b in ensemble.betas):
+        raise ValueError(expected("betas", "positive numbers", ensemble.betas))
     vars(ensemble).update(id=identifier, version=version)
     return ensemble

@@ -118,8 +118,8 @@ def _ensemble(campaign: Campaign, ensemble: Ensemble, out: Path, now: float) -> 
             if file.name == "checkpoint" or match:
                 modified = file.stat().st_mtime
                 first, last = min(first, modified), max(last, modified)
-    stale = "; ".join(filter(None, [stale, _failure(out / "state" / ensemble.id)]))
-    return _under_way(name, draws / (ensemble.draws * ensemble.chains), first, last, now, stale)
+    failure = _failure(out / "state" / ensemble.id)
+    return _under_way(name, draws / (ensemble.draws * ensemble.chains), first, last, now, stale, failure)
 
 
 def _begun(state: Path, ensemble: Ensemble) -> Iterator[Path]:
@@ -142,8 +142,8 @@ def _series(series: Series, out: Path, now: float) -> Progress:
     files = list(directory.glob("*.npz")) if directory.is_dir() else []
     times = [f.stat().st_mtime for f in files]
     done = sum(not f.name.endswith(".running.npz") for f in files)
-    stale = "; ".join(filter(None, [stale, _failure(directory)]))
-    return _under_way(name, done / total, min(times, default=now), max(times, default=0.0), now, stale)
+    first, last = min(times, default=now), max(times, default=0.0)
+    return _under_way(name, done / total, first, last, now, stale, _failure(directory))
 
 
 def _failure(state: Path) -> str:
@@ -153,9 +153,11 @@ def _failure(state: Path) -> str:
     return outcome if outcome.startswith(FAILED) else ""
 
 
-def _under_way(name: str, fraction: float, first: float, last: float, now: float, stale: str) -> Progress:
-    if FAILED in stale:
-        return Progress(name, "failed", fraction, told=stale)
+def _under_way(
+    name: str, fraction: float, first: float, last: float, now: float, stale: str, failure: str
+) -> Progress:  # fmt: skip
+    if failure:
+        return Progress(name, "failed", fraction, told="; ".join(filter(None, [failure, stale])))
     if not last:
         return Progress(name, "stale" if stale else "not begun", 0.0, told=stale)
     left = (last - first) / fraction * (1.0 - fraction) if 0.0 < fraction < 1.0 else None

@@ -207,7 +207,10 @@ def _belong_together(sums: Sequence[BankSums] | Sequence[Samples]) -> None:
 def _short_blocks(sums: Sequence[BankSums], points: Sequence[Points]) -> list[Note]:
     notes = []
     for s, p in zip(sums, points, strict=True):
-        tau = max(float(np.nanmax(t)) for t in p.taus.values() if np.isfinite(t).any())
+        taus = [float(np.nanmax(t)) for t in p.taus.values() if np.isfinite(t).any()]
+        if not taus:
+            raise InputError(f"{s.label}: expected series of finite numbers, found none with an autocorrelation time")
+        tau = max(taus)
         if s.counts < SHORT_BLOCK * 2.0 * tau:
             notes.append(
                 Note(

@@ -207,7 +207,7 @@ def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> Non
         raise ValueError(expected(segment.filename, f"ensemble {identifier}, chain {chain}, draw {start}", found))
 
 
-_SOUND: dict[tuple[str, int, int, int], None] = {}
+_SOUND: set[tuple[str, int, int, int]] = set()
 """Banks whose datasets have been looked at by this process, by path, inode, time and size."""
 
 
@@ -226,7 +226,7 @@ def _check_shapes(bank: Bank) -> None:
         if "couplings" in file:
             sites = file["couplings"]
             _fits("couplings", sites, (e.chains, e.geometry.volume, *sites.shape[2:]), sites.dtype)
-        _SOUND[key] = None
+        _SOUND.add(key)
 
 
 def _fits(name: str, data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

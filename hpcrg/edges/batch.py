@@ -13,6 +13,7 @@ from hpcrg.site import Site
 
 WAITING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "RESIZING", "STAGE_OUT")
 POLL = 1.0
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Ended:
         return self.state == "COMPLETED"
 
 
-def slurm(*command: str) -> str:
-    """What a SLURM command prints. Raises InputError when it is not there or fails."""
+def slurm(*command: str, patience: float | None = None) -> str:
+    """What a SLURM command prints. Raises InputError when it is not there, fails, or takes longer than `patience`
+    seconds: without a configuration it tries for a minute."""
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=patience)
     except FileNotFoundError:
         raise InputError(f"{command[0]}: expected SLURM's command on PATH, found none") from None
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{command[0]}: expected an answer within {patience:.0f} s, found none") from None
     if done.returncode:
         told = " / ".join(done.stderr.split("\n")).strip(" /")
         raise InputError(f"{' '.join(command[:3])}: expected exit status 0, found {done.returncode}: {told}")
@@ -87,7 +91,7 @@ def submitted(directory: Path) -> dict[str, str]:
     """What SLURM says of the jobs of this user that Snakemake has submitted from a directory, by rule and wildcards as
     `hpcrg status` names them; nothing where there is no SLURM."""
     try:
-        lines = slurm("squeue", "--me", "-h", "-o", "%i|%T|%M|%N|%r|%k|%Z").splitlines()
+        lines = slurm("squeue", "--me", "-h", "-o", "%i|%T|%M|%N|%r|%k|%Z", patience=PATIENCE).splitlines()
     except InputError:
         return {}
     found = {}

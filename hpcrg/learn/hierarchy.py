@@ -88,19 +88,14 @@ class Hierarchy:
 
     def _cone(self, start: int, width: int, level: int) -> Tensor:
         n = self.sites(level)
-        if width >= n or level == 0:
-            whole = self.distribution(level)
-            kept = [(start + k) % n for k in range(width)]
-            p = whole.sum([k for k in range(n) if k not in kept]) if width < n else whole
-            return p.permute([sorted(kept).index(k) for k in kept])
         first, last = start, start + width - 1
         if self.joints:  # neighbours (odd, even) are made together
             first, last = first - (first % 2 == 0), last + (last % 2 == 1)
         above, below = first // 2, last // 2
-        if below - above + 1 >= n // 2:  # the cone is the whole ring
-            kept = [(start + k) % n for k in range(width)]
-            p = self.distribution(level).sum([k for k in range(n) if k not in kept])
-            return p.permute([sorted(kept).index(k) for k in kept])
+        if level == 0 or below - above + 1 >= n // 2:  # the cone is the whole ring
+            kept, p = [(start + k) % n for k in range(width)], self.distribution(level)
+            others = [k for k in range(n) if k not in kept]
+            return (p.sum(others) if others else p).permute([sorted(kept).index(k) for k in kept])
         p = _split(self.marginal(above, below - above + 1, level - 1), self.pairs[level - 1])
         if self.joints:
             for left in range(first, last, 2):

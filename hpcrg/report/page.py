@@ -132,9 +132,7 @@ def _beside(stem: Path, analyses: Mapping[Path, Analysis]) -> Iterator[Note]:
 
 
 def _checked(path: Path) -> list[Estimate]:
-    """The estimates of a file, if it is a list and all of its numbers are finite; any error says what is wrong."""
-    if not isinstance(parse_json(path.read_text()), list):
-        raise TypeError("the file is not a list")
+    """The estimates of a file, if all of its numbers are finite; any error says what is wrong."""
     estimates = estimate.load(path)
     for e in estimates:
         json.dumps(e.as_json(), allow_nan=False)
