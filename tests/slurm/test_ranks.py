@@ -31,6 +31,26 @@ def started(slurm, tmp_path, load):
     )  # fmt: skip
 
 
+LISTENING = """
+import psutil
+from hpcrg.edges.mpi import world
+world(2)
+print(*(c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"), "end", flush=True)
+"""
+
+
+def test_ranks_listen_on_the_interface_that_is_named(slurm, tmp_path, monkeypatch):
+    """With the variables that the workflow sets for a site's `interface`."""
+    script = tmp_path / "ranks.py"
+    script.write_text(LISTENING)
+    for variable in ("FI_TCP_IFACE", "FI_SOCKETS_IFACE"):
+        monkeypatch.setenv(variable, "lo")
+    told = slurm.call("srun", "--mpi=pmi2", "-K1", "--nodes=2", "--ntasks=2", sys.executable, str(script))
+    addresses = [line.split()[:-1] for line in told.splitlines() if line.endswith("end")]
+    assert len(addresses) == 2
+    assert {ip for own in addresses for ip in own} == {"127.0.0.1"}
+
+
 def test_two_nodes_with_a_full_heap(slurm, tmp_path):
     assert started(slurm, tmp_path, "from hpcrg.edges.mpi import MPI").count("a world of 2") == 2
 

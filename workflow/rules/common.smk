@@ -36,7 +36,8 @@ LAUNCHER = "mpiexec" if CORES else SITE.launcher
 DASK = f"--scheduler {shlex.quote('slurm:' + config['site'])}" if not CORES and SITE.dask else ""
 STOP_EARLY = "'--signal=URG@120'"  # two minutes before the limit of a job; all verbs that take long hear it
 shell.prefix("".join(f"{line}; " for line in SITE.modules if not CORES))
-NETWORK = dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "FI_TCP_IFACE"), SITE.interface)
+NAMED = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "FI_TCP_IFACE", "FI_SOCKETS_IFACE")  # torch, and MPI by libfabric
+NETWORK = dict.fromkeys(NAMED, SITE.interface)
 BETWEEN_NODES = NETWORK if SITE.interface and not CORES else {}
 ON_ONE_MACHINE = {"UCX_TLS": os.environ.get("UCX_TLS", "self,sm")} if CORES else {}  # ranks listen on no network
 os.environ.update(ONE_THREAD_A_PROCESS | BETWEEN_NODES | ON_ONE_MACHINE)
