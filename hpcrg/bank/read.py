@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hpcrg import ensemble as ensembles
 from hpcrg.bank.hdf5 import check_seal, opened, reading
 from hpcrg.bank.schema import SCHEMA, columns, decode
+from hpcrg.bank.shapes import check_shapes, fits
 from hpcrg.bank.write import attribute_digest, datasets
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import CorruptFile, InputError, expected, other_schema
@@ -194,7 +195,7 @@ class Bank:
                     rows = slice(max(start, first) - first, min(stop, last) - first)
                     part = file[name]
                     shape = (*data.shape[1 : len(place) + 1], last - first, *data.shape[len(place) + 2 :])
-                    _fits(f"{s['file']}: {name}", part, shape, data.dtype)
+                    fits(f"{s['file']}: {name}", part, shape, data.dtype)
                     parts.append(part[(*place, rows)])
         if parts:
             return np.concatenate(parts, axis)
@@ -205,34 +206,6 @@ def _belongs(segment: h5py.File, identifier: str, chain: int, start: int) -> Non
     found = tuple(segment.attrs.get(key) for key in ("id", "chain", "start"))
     if found != (identifier, chain, start):
         raise ValueError(expected(segment.filename, f"ensemble {identifier}, chain {chain}, draw {start}", found))
-
-
-_SOUND: set[tuple[str, int, int, int]] = set()
-"""Banks whose datasets have been looked at by this process, by path, inode, time and size."""
-
-
-def _check_shapes(bank: Bank) -> None:
-    """Raises ValueError where a dataset is not what the ensemble asks for; HDF5 would give what there is."""
-    told = bank.path.stat()
-    key = (str(bank.path), told.st_ino, told.st_mtime_ns, told.st_size)
-    if key not in _SOUND:
-        e, file = bank.ensemble, bank.file
-        for name, (_, shape, dtype, _) in datasets(e).items():
-            if name in file:
-                _fits(name, file[name], shape, np.dtype(dtype))
-        hashed = file["hashed_round"]
-        _fits("hashed_round", hashed, (hashed.size,), np.dtype(np.int64))
-        _fits("state_hash", file["state_hash"], (hashed.size, e.chains), np.dtype(np.uint64))
-        if "couplings" in file:
-            sites = file["couplings"]
-            _fits("couplings", sites, (e.chains, e.geometry.volume, *sites.shape[2:]), sites.dtype)
-        _SOUND.add(key)
-
-
-def _fits(name: str, data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    found = (data.shape, data.dtype) if isinstance(data, h5py.Dataset) else type(data).__name__
-    if found != (shape, dtype):
-        raise ValueError(expected(name, f"{dtype} of shape {shape}", found))
 
 
 @dataclass(frozen=True)
@@ -261,7 +234,7 @@ def open_bank(path: Path | str) -> Iterator[Bank]:
         with reading(path, "attributes"):
             a = {key: str(file.attrs[key]) for key in ("request", "id", "kernel_version")}
             bank = Bank(path, file, ensembles.from_json(a["request"], a["id"], a["kernel_version"]))
-            _check_shapes(bank)
+            check_shapes(path, file, bank.ensemble)
             _segments_present(bank)
         yield bank
 
