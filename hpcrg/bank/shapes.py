@@ -1,4 +1,4 @@
-"""Whether the datasets of a bank are what its ensemble asks for: HDF5 gives what there is, whatever its type and shape."""
+"""Whether the datasets of a bank are what its ensemble asks for: HDF5 gives what there is, of any type and shape."""
 
 from __future__ import annotations
 
