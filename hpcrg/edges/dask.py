@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from hpcrg.site import DaskJobs, Site, load_site
 
 LOOPBACK = "127.0.0.1"
 SLURM, RUNNER = "slurm:", "runner:"
+REPLACED = 15.0
+"""Seconds that a worker of this machine which died is given to be replaced, before its cluster is closed."""
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -162,7 +164,13 @@ def _local(workers: int, processes: bool, memory: str, tls: bool) -> Iterator[An
             dashboard_address=DASHBOARD,
         ) as cluster,
     ):
-        yield cluster
+        try:
+            yield cluster
+        except InputError:
+            # distributed cannot close a nanny that is replacing its worker, and would raise that in place of our error
+            with suppress(TimeoutError):
+                cluster.wait_for_workers(workers if processes else 1, timeout=REPLACED)
+            raise
 
 
 @contextmanager

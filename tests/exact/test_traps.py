@@ -227,8 +227,8 @@ def test_a_restart_that_loses_the_last_exchange_is_refused(small, tmp_path, monk
     assert all(np.array_equal(whole[name], pieces[name]) for name in whole)
     right = ChainFile.resume
 
-    def forgetful(self, ensemble, comm, walkers):
-        found = right(self, ensemble, comm, walkers)
+    def forgetful(self, ensemble, *arguments):
+        found = right(self, ensemble, *arguments)
         if found is not None:
             found[0].slot_of = np.tile(np.arange(ensemble.slots), (ensemble.copies, 1))
         return found
