@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -166,11 +167,19 @@ def _local(workers: int, processes: bool, memory: str, tls: bool) -> Iterator[An
     ):
         try:
             yield cluster
-        except InputError:
-            # distributed cannot close a nanny that is replacing its worker, and would raise that in place of our error
-            with suppress(TimeoutError):
-                cluster.wait_for_workers(workers if processes else 1, timeout=REPLACED)
-            raise
+        finally:
+            if processes:
+                _wait_until_replaced(cluster)
+
+
+def _wait_until_replaced(cluster: Any) -> None:
+    """Until every nanny's worker is one that the scheduler knows: distributed cannot close a nanny that is replacing a
+    dead worker, and raises that, in place of an error that is under way too."""
+    end = time.monotonic() + REPLACED
+    while time.monotonic() < end:
+        if all(nanny.worker_address in cluster.scheduler.workers for nanny in cluster.workers.values()):
+            return
+        time.sleep(0.05)
 
 
 @contextmanager
