@@ -17,6 +17,7 @@ from hpcrg import misfits
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
+from hpcrg.learning_specs import StackSpec, TrainSpec
 from hpcrg.models import Model, make_model
 from hpcrg.producing import Series
 from hpcrg.series_specs import (
@@ -38,14 +39,13 @@ from hpcrg.specs import (
     Resources,
     ScaleSpec,
     Spec,
-    TrainSpec,
     TuneSpec,
 )
 from hpcrg.system import System
 from hpcrg.updates import check_round, houdayer
 from hpcrg.validation import explain, read_yaml
 
-__all__ = ["Campaign", "FlowSpec", "ScaleSpec", "TrainSpec", "TuneSpec", "load", "parse"]
+__all__ = ["Campaign", "FlowSpec", "ScaleSpec", "StackSpec", "TrainSpec", "TuneSpec", "load", "parse"]
 
 MOST_BYTES = 256 << 10
 """What takes longer than seconds to read is no campaign that anybody wrote."""
@@ -65,6 +65,7 @@ class Campaign(Spec):
     scale: dict[Name, ScaleSpec] = Field({})
     flow: dict[Name, FlowSpec] = Field({})
     train: dict[Name, TrainSpec] = Field({})
+    stack: dict[Name, StackSpec] = Field({})
     percolation: dict[Name, PercolationSpec] = Field({})
     dimers: dict[Name, DimersSpec] = Field({})
     flat_histogram: dict[Name, FlatHistogramSpec] = Field({})
@@ -125,6 +126,14 @@ class Campaign(Spec):
 
     def _system(self, spec: SeriesSpec, size: int) -> System | None:
         return System(self.physics, self.lattice_of(size)) if spec.needs_model else None
+
+    def system_of(self, group: str) -> System:
+        """The model on the lattice of the smallest size of a group."""
+        return System(self.physics, self.lattice_of(min(self.ensembles_[group].sizes)))
+
+    def stack_files(self, name: str) -> list[str]:
+        """Where the seeds of a stack stand below the campaign's results."""
+        return [f"stack/{name}/seed{k}.stack" for k in range(self.stack[name].seeds)]
 
     def lattice_of(self, size: int) -> Lattice:
         """The lattice of one linear size."""
@@ -197,27 +206,15 @@ class Campaign(Spec):
         groups = list(self._group_problems())
         yield from groups or self._twins()
         yield from self._series_problems()
-        for verb, specs in (("scale", self.scale), ("flow", self.flow), ("train", self.train)):
-            for name, part in specs.items():
-                if part.ensemble not in self.ensembles_:
+        for verb, check in misfits.CHECKS.items():
+            for name, part in getattr(self, verb).items():
+                where = f"{verb}.{name}"
+                if part.ensemble in self.ensembles_:
+                    spec = self.ensembles_[part.ensemble]
+                    yield from check(where, part, spec, self.physics, self.lattice_of(spec.sizes[0]))
+                else:
                     wanted = f"one of {', '.join(self.ensembles_)}"
-                    yield expected(f"{verb}.{name}.ensemble", wanted, part.ensemble, self.ensembles_)
-        for name, scale in self.scale.items():
-            if scale.ensemble in self.ensembles_:
-                spec = self.ensembles_[scale.ensemble]
-                yield from misfits.scale_problems(
-                    f"scale.{name}", scale, spec, self.physics, self.lattice_of(spec.sizes[0])
-                )
-        for name, flow in self.flow.items():
-            if flow.ensemble in self.ensembles_:
-                spec = self.ensembles_[flow.ensemble]
-                yield from misfits.flow_problems(
-                    f"flow.{name}", flow, spec, self.physics, self.lattice_of(spec.sizes[0])
-                )
-        for name, train in self.train.items():
-            if train.ensemble in self.ensembles_:
-                spec = self.ensembles_[train.ensemble]
-                yield from misfits.train_problems(f"train.{name}", train, spec, self.physics)
+                    yield expected(f"{where}.ensemble", wanted, part.ensemble, self.ensembles_)
 
     def _series_problems(self) -> Iterator[str]:
         seen: dict[str, str] = dict.fromkeys(self.ensembles_, "ensembles")

@@ -1,6 +1,6 @@
 """Figure data: what an analysis wants drawn, as numbers with labels. The report draws them and computes nothing.
 
-One file beside each estimates file, schema `hpcrg.figures/1`: figures, notes and tables.
+One file beside each estimates file, schema `hpcrg.figures/1`: figures, notes, tables and panels of pictures.
 """
 
 from __future__ import annotations
@@ -72,12 +72,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Panels:
+    """Small pictures in labelled rows: `rows` [row][picture][y][x] of whole numbers, -127 blue to 127 red, 0 white."""
+
+    name: str
+    title: str
+    labels: list[str]
+    rows: list[list[list[list[int]]]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class FigureData:
     """Everything that one analysis shows."""
 
     figures: list[Figure] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    panels: list[Panels] = field(default_factory=list)
 
 
 def save(path: Path, data: FigureData) -> None:

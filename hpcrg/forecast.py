@@ -12,21 +12,23 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 from hpcrg.campaign import Campaign
 from hpcrg.ensemble import Ensemble
+from hpcrg.learning_specs import StackSpec, TrainSpec
 from hpcrg.plan import Cost, SeriesCost, Timings
 from hpcrg.provenance import Run, read_sidecar
-from hpcrg.specs import FlowSpec, TrainSpec
+from hpcrg.specs import FlowSpec
 
 IMPORT = "import of the sampler"
 START = {"tune": 2.0, "sample": 2.5, "produce": 2.5, "inspect": 2.5, "flow": 9.0, "scale": 9.0, "train": 12.0,
-         "scale --train": 4.0, "evaluate": 4.0, "report": 13.0}  # fmt: skip
+         "scale --train": 4.0, "stack": 6.0, "fields": 4.0, "evaluate": 4.0, "report": 13.0}  # fmt: skip
 """What a step takes beside its work, in imports of the sampler."""
 MEGABYTES = {"tune": 240, "sample": 235, "produce": 235, "inspect": 260, "flow": 300, "scale": 300, "train": 560,
-             "scale --train": 300, "evaluate": 260, "report": 260}  # fmt: skip
+             "scale --train": 300, "stack": 450, "fields": 300, "evaluate": 260, "report": 260}  # fmt: skip
 """What a process takes before it holds data: the interpreter, libraries and kernels."""
 OPERATOR_SUM = 2.0
 """Nanoseconds a site, operator and level of a flow."""
@@ -34,10 +36,14 @@ REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
 PASS = 12.0
 """Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
+WEIGHT = 0.4
+"""Nanoseconds a weight, example and sweep of a machine; an update is two sweeps and two more for its gradient."""
 INSPECTING = 600.0
 """Nanoseconds a measurement."""
 INSPECTED = 40.0
 """Bytes a measurement of one ensemble."""
+ANNEALED = 100
+"""Chains of ln Z."""
 FEWEST_SECONDS = 0.1
 
 
@@ -138,6 +144,11 @@ def _others(campaign: Campaign, out: Path, costs: Sequence[Cost | SeriesCost]) -
         held = max(e.geometry.volume * e.chains * e.slots * e.draws for e in banks)
         yield Step("train", name, out / "train" / name / "series.h5", processes, seconds, float(processes * held))
         yield Step("scale --train", name, out / "train" / name / "estimates.json", 1, 0.0, 0.0)
+    for name, stack in campaign.stack.items():
+        for number, file in enumerate(campaign.stack_files(name)):
+            seconds = sum(_stack(stack, e) for e in groups[stack.ensemble])
+            yield Step("stack", f"{name}{number}", out / file, 1, seconds, 0.0)
+        yield Step("fields", name, out / "stack" / f"{name}.json", 1, 0.0, 0.0)
     for name in campaign.series_specs:
         yield Step("evaluate", name, out / "evaluate" / f"{name}.json", 1, 0.0, 0.0)
     yield Step("report", "", out / "report.html", 1, 0.0, 0.0)
@@ -161,3 +172,13 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
     draws = e.draws * e.chains / max(2, spec.seeds)
     updates = 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
     return PASS * 1e-9 * spec.channels * e.geometry.volume * spec.seeds * (updates + draws * e.slots)
+
+
+def _stack(spec: StackSpec, e: Ensemble) -> float:
+    """Seconds of one core for one seed: all epochs of the stack and its controls, and ln Z from both sides."""
+    units = (e.geometry.volume, *spec.layers)
+    weights = sum(a * b for a, b in pairwise(units))
+    examples = spec.epochs * e.draws * e.chains * (1.0 - 2.0 / min(e.chains, max(3, spec.seeds)))
+    sweeps = (2 + 2 * spec.steps) * (1 + len(spec.controls)) * examples * weights
+    annealed = 2 * 2 * 2 * spec.annealing * ANNEALED * units[0] * units[1]
+    return WEIGHT * 1e-9 * (sweeps + annealed)

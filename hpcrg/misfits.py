@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from hpcrg.errors import InputError, expected
 from hpcrg.lattice import Lattice
+from hpcrg.learning_specs import StackSpec, TrainSpec
+from hpcrg.local_sums import LocalSums
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
-from hpcrg.specs import EnsembleSpec, FlowSpec, ScaleSpec, TrainSpec
+from hpcrg.specs import EnsembleSpec, FlowSpec, ScaleSpec
 from hpcrg.stiffness import are_planar, is_planar
 from hpcrg.system import System
 from hpcrg.updates import houdayer
@@ -73,7 +76,7 @@ def samples_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Mo
         yield f"{where}.ensemble: expected 2 copies or more for the overlap, found ensembles.{scale.ensemble}.copies 1"
 
 
-def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model) -> Iterator[str]:
+def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model, _: Lattice) -> Iterator[str]:
     """What keeps a training from its ensemble."""
     yield from disorder_problems(where, model)
     if spec.chains < FEWEST_SPLIT:
@@ -84,6 +87,26 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Mode
                f"found {train.cold} + {train.hot}")  # fmt: skip
     yield from size_problems(where, train, spec)
     yield from block_problems(where, train, spec.draws, "draws", tested_chains(spec.chains, train.seeds))
+
+
+def stack_problems(where: str, stack: StackSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:
+    """What keeps stacks of machines from their ensemble."""
+    yield from disorder_problems(where, model)
+    if model.states != 2:
+        yield expected(f"{where}.ensemble", "an ensemble of a model of two-valued spins", model.name)
+    if (lattice.kind, lattice.boundary) != ("hypercubic", "periodic"):
+        yield expected(f"{where}.ensemble", "a periodic hypercubic lattice", f"{lattice.kind}, {lattice.boundary}")
+        return
+    if spec.ladder.slots != 1 or len(spec.sizes) != 1:
+        found = f"{spec.ladder.slots} and {len(spec.sizes)}"
+        yield f"{where}.ensemble: expected an ensemble of one size at one temperature, found {found}"
+    if spec.chains < FEWEST_SPLIT:
+        yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
+               f"found ensembles.{stack.ensemble}.chains {spec.chains}")  # fmt: skip
+    try:
+        LocalSums(stack.operators, lattice.dimension)
+    except InputError as error:
+        yield f"{where}.operators: {error}"
 
 
 def tested_chains(chains: int, seeds: int) -> int:
@@ -121,3 +144,9 @@ def operator_problems(where: str, flow: FlowSpec, sizes: Sequence[int], model: M
                 require_distinct(table, (size // flow.factor**level,) * dimension)
         except InputError as error:
             yield f"{where}.{kind}: {error}"
+
+
+CHECKS: Mapping[str, Callable[[str, Any, EnsembleSpec, Model, Lattice], Iterator[str]]] = {
+    "scale": scale_problems, "flow": flow_problems, "train": train_problems, "stack": stack_problems,
+}  # fmt: skip
+"""By the key of a campaign under which analyses of an ensemble stand."""

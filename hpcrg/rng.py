@@ -38,6 +38,7 @@ class Purpose(IntEnum):
     FLAT_HISTOGRAM = 11
     DIMERS = 12
     PROBABILITY_CHANGING = 13
+    STACK = 14
 
 
 def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.random.SeedSequence:

@@ -245,23 +245,6 @@ class FlowSpec(Spec):
         return names
 
 
-class TrainSpec(Spec):
-    """A network trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
-    of the ladder and never from a critical point; every seed holds out a different fold of chains."""
-
-    ensemble: str
-    net: Literal["cnn"] = "cnn"
-    objective: Literal["classifier"] = "classifier"
-    cold: Positive
-    hot: Positive
-    seeds: Positive = 4
-    epochs: Positive = 3
-    batch: Positive = 64
-    channels: Positive = 8
-    learning_rate: float = Field(0.02, gt=0, le=1e6)
-    blocks: Positive = 4
-
-
 class ReportSpec(Spec):
     """What stands on top of the report."""
 

@@ -56,6 +56,11 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
             needed = [banks[label] for label, group in groups.items() if group == spec.ensemble]
             made = out / verb / f"{name}.json" if verb != "train" else out / verb / name / "estimates.json"
             found.append(_analysis(f"{verb} {name}", made, needed))
+    for name, stack in campaign.stack.items():
+        bank = [banks[label] for label, group in groups.items() if group == stack.ensemble]
+        files = [out / file for file in campaign.stack_files(name)]
+        found += [_analysis(f"stack {name}{k}", file, bank) for k, file in enumerate(files)]
+        found.append(_analysis(f"fields {name}", out / "stack" / f"{name}.json", files))
     for name in campaign.series_specs:
         needed = [out / "series" / f"{s.label}.h5" for s in campaign.series_of(name)]
         found.append(_analysis(f"evaluate {name}", out / "evaluate" / f"{name}.json", needed))
@@ -63,6 +68,7 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
         out / "flow" / f"{n}.json" for n in campaign.flow
     ]
     estimates += [out / "train" / n / "estimates.json" for n in campaign.train]
+    estimates += [out / "stack" / f"{n}.json" for n in campaign.stack]
     estimates += [out / "evaluate" / f"{n}.json" for n in campaign.series_specs]
     return [*found, _analysis("report", out / "report.html", estimates)]
 

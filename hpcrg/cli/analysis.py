@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from hpcrg.cli.options import Banks, CampaignFile, Chunk, Output, Scheduler, Threads, TimeLimit, Tls, Workers, app
+from hpcrg.cli.options import (
+    Banks,
+    CampaignFile,
+    Chunk,
+    Interval,
+    Output,
+    Scheduler,
+    Threads,
+    TimeLimit,
+    Tls,
+    Workers,
+    app,
+)
 from hpcrg.errors import InputError, expected
 from hpcrg.provenance import told
 
@@ -111,6 +123,42 @@ def train(
     again = ["train", str(campaign), *map(str, banks), "--train", name, "--output", str(output), "--state", str(state)]
     again += ["--time-limit", str(time_limit)] if time_limit is not None else []
     raise typer.Exit(torchrun.launch(again, processes, nodes=nodes))
+
+
+@app.command()
+def stack(
+    campaign: CampaignFile,
+    bank: Annotated[Path, typer.Argument(metavar="BANK", help="The bank file.")],
+    name: Annotated[str, typer.Option("--stack", help="The name under `stack` in the campaign.")],
+    number: Annotated[int, typer.Option(min=0, help="Which seed of it, from 0.")],
+    output: Output,
+    state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
+    time_limit: TimeLimit = None,
+    interval: Interval = 30.0,
+) -> None:
+    """Train one seed of a stack of Boltzmann machines and of its null controls on a bank. Goes on from a checkpoint."""
+    from hpcrg.campaign import load
+    from hpcrg.edges.stacking import run_stack
+
+    loaded = load(campaign)
+    run_stack(bank, name, _named(loaded.stack, "stack", name), loaded.seed, number, output, state, time_limit, interval)
+
+
+@app.command()
+def fields(
+    campaign: CampaignFile,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `stack` wrote, one file a seed.")],
+    name: Annotated[str, typer.Option("--stack", help="The name under `stack` in the campaign.")],
+    output: Output,
+) -> None:
+    """Receptive fields, couplings and likelihood of all seeds of a stack beside its null controls."""
+    from hpcrg.analysis import stacks
+    from hpcrg.campaign import load
+
+    loaded = load(campaign)
+    spec = _named(loaded.stack, "stack", name)
+    with told(output, f"fields {name}"):
+        _write(output, stacks.run(files, name, loaded.system_of(spec.ensemble)))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from hpcrg.figures import Curve, Figure, Mark
+from hpcrg.figures import Curve, Figure, Mark, Panels
 from hpcrg.report.labels import drawn
 from hpcrg.report.rows import Row
 
@@ -65,6 +65,21 @@ def figure_svg(figure: Figure) -> bytes:
         if figure.reference is not None:
             entries.append(_mark(axes, figure.reference))
         _legend(canvas, entries)
+        return _bytes(canvas)
+
+
+def panels_svg(panels: Panels) -> bytes:
+    """Rows of small pictures, each row with its label; colours of one weight are one shade in every picture."""
+    columns = max(map(len, panels.rows), default=1)
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        canvas = Canvas(figsize=(6.6, 6.2 * len(panels.rows) / (columns + 1) + 0.2), layout="constrained")
+        axes = canvas.subplots(len(panels.rows), columns, squeeze=False)
+        for label, row, places in zip(panels.labels, panels.rows, axes, strict=True):
+            for place in places:
+                place.set_axis_off()
+            for place, picture in zip(places, row, strict=False):
+                place.imshow(picture, cmap="RdBu_r", vmin=-127, vmax=127, interpolation="nearest")
+            places[0].text(-0.12, 0.5, drawn(label), transform=places[0].transAxes, ha="right", va="center", fontsize=8)
         return _bytes(canvas)
 
 

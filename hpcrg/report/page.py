@@ -19,11 +19,11 @@ from hpcrg import __version__, estimate, figures
 from hpcrg.campaign import Campaign, load
 from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.estimate import Estimate
-from hpcrg.figures import Figure, FigureData, Note
+from hpcrg.figures import Figure, FigureData, Note, Panels
 from hpcrg.files import parse_json, sha256, write_atomically
 from hpcrg.provenance import SIDECAR as PROVENANCE
 from hpcrg.provenance import is_run, sidecar
-from hpcrg.report.draw import comparison_svg, figure_svg
+from hpcrg.report.draw import comparison_svg, figure_svg, panels_svg
 from hpcrg.report.labels import html
 from hpcrg.report.rows import MEANING, SIGNIFICANT, TENSION, Analysis, Row, differences, ordered, row
 
@@ -42,8 +42,14 @@ SHORT = 6
 class Drawing:
     """A figure with its picture as a data URI."""
 
-    figure: Figure
+    figure: Figure | Panels
     uri: str
+
+    @property
+    def spoken(self) -> str:
+        """What stands for the picture where it cannot be seen."""
+        f = self.figure
+        return f"{f.title}: {f.ylabel} over {f.xlabel}" if isinstance(f, Figure) else f.title
 
 
 def write(campaign_path: Path, files: Sequence[Path], estimates_path: Path, output: Path) -> None:
@@ -59,6 +65,7 @@ def write(campaign_path: Path, files: Sequence[Path], estimates_path: Path, outp
     sidecars = [output.parent / "banks" / f"{e.label}{PROVENANCE}" for e in campaign.ensembles()]
     sidecars += [output.parent / "series" / f"{s.label}{PROVENANCE}" for s in campaign.series()]
     sidecars += [output.parent / "train" / name / f"series{PROVENANCE}" for name in campaign.train]
+    sidecars += [sidecar(output.parent / file) for name in campaign.stack for file in campaign.stack_files(name)]
     sidecars += [sidecar(path) for path in files if not path.name.endswith((FIGURES, PROVENANCE))]
     read_too = [p for p in sidecars if p.exists() and p not in files]
     page = render(campaign, campaign_path.read_text(), analyses, provenance(campaign, [*files, *read_too]))
@@ -97,8 +104,13 @@ def render(campaign: Campaign, text: str, analyses: Sequence[Analysis], made: di
         troubles=_troubles(rows), failures=list(_notes(analyses, "failure")), meaning=MEANING, short=SHORT,
         warnings=[*_campaign_warnings(campaign), *_notes(analyses, "warning")],
         infos=list(_notes(analyses, "info")), made=made,
-        sections=[(a, [Drawing(f, _uri(figure_svg(f))) for f in a.data.figures]) for a in analyses],
+        sections=[(a, _drawings(a.data)) for a in analyses],
     )  # fmt: skip
+
+
+def _drawings(data: FigureData) -> list[Drawing]:
+    drawn = [Drawing(f, _uri(figure_svg(f))) for f in data.figures]
+    return drawn + [Drawing(p, _uri(panels_svg(p))) for p in data.panels]
 
 
 def provenance(campaign: Campaign, files: Sequence[Path]) -> dict[str, Any]:
@@ -146,6 +158,10 @@ def _consistent(path: Path, data: FigureData) -> FigureData:
             if len(lengths) > 1:
                 where = f"{path}: figure {figure.name}, curve {curve.label}"
                 raise CorruptFile(expected(where, "x, y and yerr of one length", sorted(lengths)))
+    for panels in data.panels:
+        ragged = [p for row in panels.rows for p in row if len({len(line) for line in p}) != 1]
+        if not panels.rows or not all(panels.rows) or ragged or len(panels.labels) != len(panels.rows):
+            raise CorruptFile(expected(f"{path}: panels {panels.name}", "a label for each row of pictures", "others"))
     return data
 
 

@@ -24,6 +24,7 @@ ensembles:
 scale: {fss: {ensemble: scan}}
 flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 2, epochs: 3}}
+stack: {deep: {ensemble: critical, layers: [8, 2], epochs: 1, seeds: 2, annealing: 20, controls: [random, permuted]}}
 """
 
 
@@ -58,7 +59,8 @@ def test_from_one_file_to_the_report(place):
     rows = json.loads((place / "results/small/estimates.json").read_text())
     found = {(r["quantity"], r["method"]) for r in rows}
     wanted = {("T_c", "fss/crossing"), ("nu", "fss/crossing"), ("y_t", "mcrg/majority"), ("y_h", "mcrg/majority"),
-              ("T_c", "cnn/classifier"), ("T_c", "baseline/abs_m"), ("T_c", "baseline/binder")}  # fmt: skip
+              ("T_c", "cnn/classifier"), ("T_c", "baseline/abs_m"), ("T_c", "baseline/binder"),
+              ("K_nn", "pseudo-likelihood"), ("divergence per site", "rbm/first machine")}  # fmt: skip
     assert wanted <= found
     crossing = next(r for r in rows if (r["quantity"], r["method"]) == ("T_c", "fss/crossing"))
     assert abs(crossing["pull"]) < 5
@@ -83,7 +85,9 @@ def test_a_changed_size_reruns_only_what_depends_on_it(place):
 def test_more_draws_rerun_one_ensemble_and_its_analysis(place):
     text = CAMPAIGN.replace("draws: 400", "draws: 500")
     (place / "c.yaml").write_text(text)
-    assert jobs(snakemake(place, "--dry-run")) == {"all": 1, "flow": 1, "inspect": 1, "report": 1, "sample": 1}
+    assert jobs(snakemake(place, "--dry-run")) == {
+        "all": 1, "fields": 1, "flow": 1, "inspect": 1, "report": 1, "sample": 1, "stack": 2
+    }  # fmt: skip
     (place / "c.yaml").write_text(CAMPAIGN)
 
 

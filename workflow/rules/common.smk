@@ -51,6 +51,8 @@ wildcard_constraints:
     flow="|".join(CAMPAIGN.flow) or "none",
     scale="|".join(CAMPAIGN.scale) or "none",
     train="|".join(CAMPAIGN.train) or "none",
+    stack="|".join(CAMPAIGN.stack) or "none",
+    number=r"\d+",
 
 
 def at_most(processes):

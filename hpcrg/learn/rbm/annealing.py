@@ -39,7 +39,7 @@ def forward(
     to 1."""
     base = machine.visible if base is None else base
     v = machine.draw(base.expand(chains, -1), generator)
-    weight = torch.zeros(chains, dtype=torch.float64)
+    weight = torch.zeros(chains, dtype=torch.float64, device=v.device)
     for before, beta in zip(betas[:-1].tolist(), betas[1:].tolist(), strict=True):
         weight += (_energy(machine, base, before, v) - _energy(machine, base, beta, v)).to(torch.float64)
         v = _sweep(machine, base, beta, v, generator)
@@ -51,7 +51,7 @@ def reverse(
 ) -> Annealed:  # fmt: skip
     """From `samples` of the machine [chain, visible] to independent units; `betas` as in `forward`."""
     base = machine.visible if base is None else base
-    v, weight = samples, torch.zeros(len(samples), dtype=torch.float64)
+    v, weight = samples, torch.zeros(len(samples), dtype=torch.float64, device=samples.device)
     for beta, below in zip(betas.flip(0)[:-1].tolist(), betas.flip(0)[1:].tolist(), strict=True):
         v = _sweep(machine, base, beta, v, generator)
         weight += (_energy(machine, base, beta, v) - _energy(machine, base, below, v)).to(torch.float64)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -108,10 +108,11 @@ def start(
     normal weights of standard deviation `scale`; its chains start at examples."""
     visible, kind = data.shape[1], data.dtype
     share = ((data.mean(0) - low) / (1.0 - low)).clamp(0.01, 0.99)
-    weights = scale * torch.randn((visible, hidden), generator=generator, dtype=kind)
-    machine = Machine(weights, share.logit() / (1.0 - low), torch.zeros(hidden, dtype=kind), low)
+    where: dict[str, Any] = {"dtype": kind, "device": data.device}
+    weights = scale * torch.randn((visible, hidden), generator=generator, **where)
+    machine = Machine(weights, share.logit() / (1.0 - low), torch.zeros(hidden, **where), low)
     rungs = len(inverse_temperatures(settings))
-    chosen = torch.randint(len(data), (rungs, settings.chains), generator=generator)
+    chosen = torch.randint(len(data), (rungs, settings.chains), generator=generator, device=data.device)
     return Trainer(machine, settings, data[chosen].clone(), generator)
 
 

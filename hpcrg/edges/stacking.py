@@ -1,0 +1,47 @@
+"""Training one seed of a stack of machines in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from hpcrg import checkpoint
+from hpcrg.edges.job import job
+from hpcrg.errors import InputError, expected
+from hpcrg.learning_specs import StackSpec
+
+STATE = "checkpoint"
+
+
+def run_stack(
+    bank: Path, name: str, spec: StackSpec, seed: int, number: int, output: Path, state: Path,
+    time_limit: float | None, interval: float,
+) -> None:  # fmt: skip
+    """Train and test seed `number` of the stack `name`; goes on from the checkpoint under `state`. Raises InputError
+    for a number beyond `spec.seeds` and when another run holds the state."""
+    import torch
+
+    from hpcrg.learn import data
+    from hpcrg.learn.rbm import stack, testing
+
+    if not 0 <= number < spec.seeds:
+        raise InputError(expected(f"stack {name}: --number", f"0 to {spec.seeds - 1}", number))
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = stack.Job(data.source(bank), spec, seed, number)
+    e = wanted.source.ensemble
+    with job(f"stack {name}", f"seed {number}", wanted.id, output, state, None, time_limit) as run:
+        limits = stack.Limits(interval, run.stop)
+        machines = stack.train(wanted, state / wanted.id / STATE, device, limits, run.report)
+        found = testing.run(wanted, machines, device, run.stop, run.report)
+        about = {
+            "schema": stack.SCHEMA, "stack": name, "number": number, "id": e.id, "label": e.label,
+            "model": e.physics.name, "beta": e.betas[0], "size": e.size, "shape": e.geometry.shape,
+            "units": wanted.units, "variants": wanted.variants, "operators": spec.operators,
+            "passes": testing.PASSES, "test": wanted.split.test, "draws": e.draws,
+        }  # fmt: skip
+        arrays: stack.Arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
+        checkpoint.save(output, arrays | {"order": wanted.order} | stack.named(machines) | found)

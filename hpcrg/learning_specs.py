@@ -1,0 +1,71 @@
+"""The parts of a campaign file that ask for networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from hpcrg.specs import Positive, Spec
+
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Control = Literal["shuffled", "random", "unregularised", "permuted"]
+MOST_UNITS = 2**20
+MOST_LAYERS = 16
+
+
+class TrainSpec(Spec):
+    """A network trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
+    of the ladder and never from a critical point; every seed holds out a different fold of chains."""
+
+    ensemble: str
+    net: Literal["cnn"] = "cnn"
+    objective: Literal["classifier"] = "classifier"
+    cold: Positive
+    hot: Positive
+    seeds: Positive = 4
+    epochs: Positive = 3
+    batch: Positive = 64
+    channels: Positive = 8
+    learning_rate: Rate = 0.02
+    blocks: Positive = 4
+
+
+class StackSpec(Spec):
+    """Stacks of restricted Boltzmann machines on one group of ensembles at a single temperature: `layers` hidden units
+    from the lattice upwards, each machine trained on what the one below it makes of the configurations. Every seed is
+    trained on its own fold of chains, and once more for each of the `controls`:
+
+        shuffled        the sites of every configuration permuted afresh
+        random          spins of infinite temperature in place of the configurations
+        unregularised   without `l1`
+        permuted        the sites of all configurations permuted alike, and fields mapped back afterwards
+
+    `steps` sweeps of the chains that the gradient comes from (`cd` starts them at the data, `pcd` keeps `batch` of
+    them, `tempered` keeps as many on a ladder of temperatures); `rate` falls to zero over the `epochs`; `l1` shrinks
+    weights by so much of the rate; `annealing` temperatures for ln Z of the first machine, none without; `operators`
+    whose couplings are measured in what the stack reconstructs.
+    """
+
+    ensemble: str
+    layers: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MOST_UNITS)], ...], Field(min_length=1, max_length=MOST_LAYERS)
+    ] = Field(strict=False)
+    units: Literal["spin", "bernoulli"] = "bernoulli"
+    negative: Literal["cd", "pcd", "tempered"] = "cd"
+    steps: Positive = 1
+    batch: Positive = 100
+    epochs: Positive = 20
+    rate: Rate = 0.1
+    l1: float = Field(0.0, ge=0, le=1e6)
+    seeds: Positive = 10
+    controls: tuple[Control, ...] = Field(("shuffled", "random", "unregularised", "permuted"), strict=False)
+    operators: tuple[str, ...] = Field(("nn", "nnn"), strict=False, min_length=1)
+    annealing: int = Field(1000, ge=0, le=10**6)
+
+    @field_validator("controls")
+    @classmethod
+    def _controls(cls, names: tuple[Control, ...]) -> tuple[Control, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected each control once, found {', '.join(names)}")
+        return names
