@@ -94,9 +94,8 @@ def _sizes(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
     title = f"Receptive fields of {name}, {len(seeds)} seeds (standard errors from zero in brackets)"
     data.tables.append(Table(title, columns, rows))
     curves = [
-        Curve(v, [float(k + 1) for k, m in means], [m.value for _, m in means], [m.error for _, m in means])
+        _curve(v, [(k + 1.0, _over_seeds(radius[v, k])) for k in layers if all(map(len, radius[v, k]))])
         for v in variants
-        if (means := [(k, _over_seeds(radius[v, k])) for k in layers if all(map(len, radius[v, k]))])
     ]
     size = seeds[0].about.shape
     even = math.sqrt(sum(n * n for n in size) / 24)
@@ -109,6 +108,13 @@ def _sizes(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
     data.notes.extend(_verdicts(name, seeds, radius))
 
 
+def _curve(label: str, means: Sequence[tuple[float, Mean]]) -> Curve:
+    errors = [m.error for _, m in means]
+    return Curve(
+        label, [x for x, _ in means], [m.value for _, m in means], errors if np.isfinite(errors).all() else None
+    )
+
+
 def _effect(difference: Mean | None) -> str:
     return "" if difference is None else f"{difference} ({difference.effect:+.1f})"
 
@@ -118,7 +124,7 @@ def _verdicts(name: str, seeds: Sequence[Seed], radius: Radii) -> Iterator[Note]
     layers = range(seeds[0].layers)
     if len(seeds) < FEWEST or not all(all(map(len, radius[PLAIN, k])) for k in layers):
         yield Note(
-            "warning", f"stack {name}: too few seeds, or layers without weights; sizes of fields are not compared"
+            "warning", f"stack {name}: fewer than {FEWEST} seeds or layers without weights; fields are not compared"
         )
         return
     plain = [_over_seeds(radius[PLAIN, k]).values for k in layers]
@@ -179,8 +185,7 @@ def _couplings(data: FigureData, name: str, seeds: Sequence[Seed], system: Syste
         curves = []
         for variant in seeds[0].variants:
             means = [_coupling(seeds, sums, f"{variant}/{axis}", k) for k in range(len(places))]
-            good = [(float(p), m) for p, m in zip(places, means, strict=True) if m is not None]
-            curves.append(Curve(variant, [p for p, _ in good], [m.value for _, m in good], [m.error for _, m in good]))
+            curves.append(_curve(variant, [(float(p), m) for p, m in zip(places, means, strict=True) if m is not None]))
         data.figures.append(Figure(
             f"couplings-{axis}-{name}", f"Coupling {first} by pseudo-likelihood, {name}", title, f"K_{first}", curves,
             caption + " Errors are those of the mean over seeds.", xscale="log" if axis == "passes" else "linear",

@@ -142,16 +142,21 @@ def inspect(
     figures: Annotated[Path | None, typer.Option(help="Also write figure data for the report.")] = None,
 ) -> None:
     """Print what is in banks: ladder, acceptances, round trips, autocorrelation times; and in produced series."""
-    from hpcrg import evaluation
     from hpcrg import figures as figure_files
     from hpcrg.analysis.inspection import inspect_banks
     from hpcrg.bank import is_produced
     from hpcrg.tables import show
 
     with told(figures, "inspect") if figures else nullcontext():
-        data = inspect_banks([path for path in banks if not is_produced(path)])
-        for table in [*data.tables, *(evaluation.inspect(path) for path in banks if is_produced(path))]:
+        produced = [path for path in banks if is_produced(path)]
+        data = inspect_banks([path for path in banks if path not in produced])
+        for table in data.tables:
             show(table)
+        if produced:
+            from hpcrg import evaluation  # with the kernels of all producers
+
+            for path in produced:
+                show(evaluation.inspect(path))
         if figures:
             figure_files.save(figures, data)
 

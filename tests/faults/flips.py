@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from hpcrg import checkpoint
+from hpcrg.analysis import stack_files
 from hpcrg.bank import open_bank, read_produced, read_series
 from hpcrg.bank.export import export
 from hpcrg.campaign import parse
 from hpcrg.comm import Alone
+from hpcrg.edges.stacking import run_stack
 from hpcrg.errors import InputError
 from hpcrg.sampler import Limits, sample
 
@@ -33,6 +35,8 @@ seed: 3
 model: {type: ising}
 ensembles:
   scan: {sizes: [8], ladder: {temperatures: [2.0, 2.2, 2.4]}, updates: [{type: metropolis}, {type: wolff}], chains: 2, thermalise: 20, keep: 5, draws: 40}
+  point: {sizes: [8], ladder: {critical: true}, updates: [{type: wolff}], chains: 3, thermalise: 20, keep: 5, draws: 40}
+stack: {deep: {ensemble: point, layers: [6], epochs: 1, seeds: 1, annealing: 10, controls: [permuted]}}
 percolation:
   site: {sizes: [8, 12], type: site, realisations: 50, chains: 2}
 """
@@ -71,8 +75,11 @@ def make_files(place: Path) -> dict[str, tuple[Path, Path, Callable[[Path], Any]
     from hpcrg.producing import run
 
     campaign = parse(CAMPAIGN, "c.yaml")
-    (ensemble,) = campaign.ensembles()
+    ensemble, point = campaign.ensembles()
     sample(ensemble, place / "bank.h5", place / "state", Alone(), Limits(), lambda *_: None)
+    sample(point, place / "point.h5", place / "point", Alone(), Limits(), lambda *_: None)
+    spec, stacked = campaign.stack["deep"], place / "seed0.stack"
+    run_stack(place / "point.h5", "deep", spec, campaign.seed, 0, stacked, place / "stack", None, 30.0)
     export(place / "bank.h5", place / "alone.h5")
     asked, _ = campaign.series()
     made = run(asked)
@@ -90,6 +97,7 @@ def make_files(place: Path) -> dict[str, tuple[Path, Path, Callable[[Path], Any]
         "exported bank": (place / "alone.h5", place / "alone.h5", bank), "checkpoint": (record, record, arrays),
         "network outputs": (place / "series.h5", place / "series.h5", series),
         "produced series": (place / "produced.h5", place / "produced.h5", produced),
+        "stack": (stacked, stacked, stack), "checkpoint of a stack": (*[next((place / "stack").rglob("checkpoint"))] * 2, arrays),
     }  # fmt: skip
 
 
@@ -97,6 +105,12 @@ def produced(path: Path) -> Any:
     """A produced series."""
     found = read_produced(path)
     return dict(found.attributes), *({k: v.tobytes() for k, v in part.items()} for part in (found.arrays, found.given))
+
+
+def stack(path: Path) -> Any:
+    """A seed of a stack."""
+    seed = stack_files.read(path)
+    return seed.about, {key: a.tobytes() for key, a in seed.arrays.items()}
 
 
 def outcome(load: Callable[[Path], Any], path: Path, wanted: Any) -> str:

@@ -1,6 +1,6 @@
 """Kill every long verb at random moments, again and again, and hold what it leaves to the undisturbed result.
 
-    python tests/faults/kills.py [--kills 200] [--seed 1] [--verbs sample,flow,scale,train]
+    python tests/faults/kills.py [--kills 200] [--seed 1] [--verbs sample,flow,scale,train,stack]
 
 A cycle kills a verb some times at random moments of its life (SIGKILL to one rank, to the launcher, or to all), runs the
 same command to its end, and compares. Prints one line a verb: kills, cycles, wrong results, and how much longer the work
@@ -28,6 +28,8 @@ import h5py
 import numpy as np
 import psutil
 
+from hpcrg import checkpoint
+
 KILLS_A_CYCLE = 5
 CAMPAIGN = """
 name: kills
@@ -41,6 +43,7 @@ ensembles:
 scale: {fss: {ensemble: scan}}
 flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: scan, cold: 2, hot: 2, seeds: 1, epochs: 6}}
+stack: {deep: {ensemble: critical, layers: [32, 8], epochs: 4, seeds: 1, negative: tempered, annealing: 20, controls: [shuffled]}}
 """
 
 
@@ -63,6 +66,11 @@ def datasets(path: Path) -> object:
 def numbers(path: Path) -> object:
     """Estimates."""
     return json.loads(path.read_text())
+
+
+def arrays(path: Path) -> object:
+    """A checkpoint file."""
+    return {key: (a.dtype.str, a.shape, a.tobytes()) for key, a in checkpoint.load(path).items()}
 
 
 def network(path: Path) -> object:
@@ -88,6 +96,8 @@ def verbs(place: Path) -> dict[str, Verb]:
         "scale": Verb([*hpcrg, "scale", campaign, *banks, "--scale", "fss", "--output", "scale.json"], "scale.json", numbers),
         "train": Verb([*hpcrg, "train", campaign, *banks, "--train", "cnn", "--processes", "2", "--output", "series.h5",
                        "--state", "state"], "series.h5", network),
+        "stack": Verb([*hpcrg, "stack", campaign, str(place / "critical-L16.h5"), "--stack", "deep", "--number", "0",
+                       "--output", "seed0.stack", "--state", "state", "--interval", "0.2"], "seed0.stack", arrays),
     }  # fmt: skip
 
 
@@ -192,6 +202,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--verbs", default="sample,flow,scale,train")
+    parser.add_argument("--verbs", default="sample,flow,scale,train,stack")
     given = parser.parse_args()
     sys.exit(min(1, run(given.kills, given.seed, given.verbs.split(","))))

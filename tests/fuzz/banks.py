@@ -19,10 +19,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+import torch
 from hypothesis import strategies as st
 
 from hpcrg import checkpoint, estimate, evaluation, figures
-from hpcrg.analysis import fss, mcrg, outputs
+from hpcrg.analysis import fss, mcrg, outputs, stacks
 from hpcrg.analysis.graph import compute_here
 from hpcrg.analysis.inspection import inspect_banks
 from hpcrg.bank import SeriesBlock, export, headline, is_produced, open_bank, write_produced, write_series
@@ -32,7 +33,10 @@ from hpcrg.bank.write import attribute_digest
 from hpcrg.campaign import parse
 from hpcrg.chains import produce
 from hpcrg.comm import Alone
-from hpcrg.errors import EXIT_STATUS
+from hpcrg.edges.stacking import run_stack
+from hpcrg.errors import EXIT_STATUS, Interrupted
+from hpcrg.learn import data
+from hpcrg.learn.rbm import stack
 from hpcrg.provenance import Journal, read_sidecar, write_sidecar
 from hpcrg.report import page
 from hpcrg.sampler import Limits, chain_directory, sample
@@ -49,13 +53,14 @@ ensembles:
 scale: {fss: {ensemble: scan, blocks: 2, check_equilibration: false}}
 flow: {majority: {ensemble: point, scheme: majority, levels: 1, blocks: 2}}
 train: {cnn: {ensemble: scan, cold: 1, hot: 1, seeds: 2, epochs: 1}}
+stack: {deep: {ensemble: point, layers: [6, 2], epochs: 1, seeds: 1, annealing: 10, controls: [permuted]}}
 percolation:
   site: {sizes: [8, 12], type: site, realisations: 50, chains: 4}
 """
 KINDS = ("bank", "point", "segment", "exported", "checkpoint", "produced", "chain", "outputs", "figures", "estimates", "sidecar",
-         "journal")  # fmt: skip
+         "journal", "stack", "machines")  # fmt: skip
 HDF5 = ("bank", "point", "segment", "exported", "produced", "outputs")
-ARCHIVES = ("checkpoint", "chain")
+ARCHIVES = ("checkpoint", "chain", "stack", "machines")
 JSON = ("figures", "estimates", "sidecar", "journal")
 ASKED = parse(CAMPAIGN, "c.yaml")
 RUNS = [{"run": "a-1", "id": "x", "begun": "2026-01-01T00:00:00Z", "host": "here", "ranks": 1},
@@ -88,13 +93,20 @@ class Yard:
         ]  # fmt: skip
         (place / "train/cnn").mkdir(parents=True)
         write_series(place / "train/cnn/series.h5", blocks)
-        spec, data = ASKED.scale["fss"], inspect_banks([place / "banks/scan-L8.h5"])
+        point = place / "banks/point-L8.h5"
+        deep = ASKED.stack["deep"]
+        run_stack(point, "deep", deep, 3, 0, place / "stack/deep/seed0.stack", place / "state/stack-whole", None, 30.0)
+        half, asked = stack.Job(data.source(point), deep, 3, 0), iter([False, False])
+        with suppress(Interrupted):  # in its third update
+            stack.train(half, place / f"state/stack-deep/{half.id}/checkpoint", torch.device("cpu"),
+                        stack.Limits(1e9, lambda: next(asked, True)), lambda *_: None)  # fmt: skip
+        spec, shown = ASKED.scale["fss"], inspect_banks([place / "banks/scan-L8.h5"])
         found, drawn = fss.run(
             [place / f"banks/{e.label}.h5" for e in ASKED.ensembles()[:2]], "fss", spec, compute_here, 1 << 20
         )
         estimate.save(place / "scale/fss.json", found)
         figures.save(place / "scale/fss.figures.json", drawn)
-        figures.save(place / "inspect.figures.json", data)
+        figures.save(place / "inspect.figures.json", shown)
         for state in (place / "state").iterdir():
             (state / "runs.jsonl").write_text("\n".join(map(json.dumps, RUNS)) + "\n")
         write_sidecar(
@@ -118,6 +130,8 @@ class Yard:
             "estimates": results / "scale/fss.json",
             "sidecar": results / "banks/scan-L8.provenance.json",
             "journal": results / "state" / ASKED.ensembles()[1].id / "runs.jsonl",
+            "stack": results / "stack/deep/seed0.stack",
+            "machines": next((results / "state/stack-deep").rglob("checkpoint")),
         }[kind]  # fmt: skip
 
     def renew(self) -> None:
@@ -493,6 +507,15 @@ def _scale(place: Path) -> None:
     fss.run([place / name for name in BANKS], "fss", ASKED.scale["fss"], compute_here, 1 << 20)
 
 
+def _fields(place: Path) -> None:
+    stacks.run([place / "stack/deep/seed0.stack"], "deep", ASKED.system_of("point"))
+
+
+def _stack(place: Path) -> None:
+    output, state = place / "stack/deep/seed0.stack", place / "state/stack-deep"
+    run_stack(place / "banks/point-L8.h5", "deep", ASKED.stack["deep"], 3, 0, output, state, None, 30.0)
+
+
 def _status(place: Path) -> None:
     headline(place / BANKS[1])
     standing(ASKED.ensembles()[1], place / BANKS[1])
@@ -552,4 +575,5 @@ READERS: dict[str, list[Callable[[Path], None]]] = {
     "bank": [*OF_BANKS, _sample], "point": [_flow, _status], "segment": [*OF_BANKS, _extend], "exported": [_alone, *OF_BANKS], "checkpoint": [_status, _extend],
     "produced": [_produced, _evaluate], "chain": [_produce], "outputs": [_outputs], "figures": [_report], "estimates": [_report],
     "sidecar": [_sidecar, _status, _report], "journal": [_journal, _status, _sample, _report],
+    "stack": [_fields], "machines": [_stack],
 }  # fmt: skip

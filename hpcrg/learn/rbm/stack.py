@@ -28,7 +28,7 @@ from hpcrg.errors import CorruptFile, InputError, Interrupted, expected
 from hpcrg.learn import data
 from hpcrg.learn.rbm import controls
 from hpcrg.learn.rbm.machine import LOW, Machine
-from hpcrg.learn.rbm.training import Settings, Trainer, start
+from hpcrg.learn.rbm.training import Settings, Trainer, inverse_temperatures, start
 from hpcrg.learning_specs import StackSpec
 from hpcrg.rng import Purpose, id_words, stream
 
@@ -223,7 +223,12 @@ def _resume(job: Job, file: Path, device: torch.device) -> Progress:
     if "trainer/place" in arrays:
         variant = next(v for v in job.variants if len(found.machines.get(v, [])) < len(job.spec.layers))
         generator = torch.Generator(device)
-        generator.set_state(torch.from_numpy(arrays["trainer/generator"]))
+        try:
+            generator.set_state(torch.from_numpy(arrays["trainer/generator"]))
+        except RuntimeError as error:
+            raise CorruptFile(
+                expected(f"{file}: trainer/generator", "a state of torch's generator", str(error))
+            ) from None
         chains = torch.from_numpy(arrays["trainer/chains"]).to(device)
         done, parity = (int(v) for v in arrays["trainer/place"])
         machine = _machine(arrays, "trainer/{}", low, device)
@@ -232,19 +237,33 @@ def _resume(job: Job, file: Path, device: torch.device) -> Progress:
 
 
 def _check(job: Job, file: Path, arrays: Arrays) -> None:
-    """Raises CorruptFile for a checkpoint whose machines are not those of the job."""
+    """Raises CorruptFile for a checkpoint that is not one of this job."""
     pairs = list(pairwise(job.units))
-    for name, values in arrays.items():
-        head, *rest = name.split("/")
-        layer = rest[-1] if len(rest) == 2 else ""
-        if head in job.variants and rest[0] in PARTS and layer.isdecimal() and int(layer) < len(pairs):
-            visible, hidden = pairs[int(layer)]
-            wanted = {"weights": (visible, hidden), "visible": (visible,), "hidden": (hidden,)}[rest[0]]
-            if values.shape != wanted or values.dtype != np.float32:
-                found = f"{values.dtype} of shape {values.shape}"
-                raise CorruptFile(expected(f"{file}: {name}", f"float32 of shape {wanted}", found))
-        elif head != "trainer":
-            raise CorruptFile(expected(f"{file}", "machines of this stack", name))
+    done = {v: sum(f"{v}/weights/{k}" in arrays for k in range(len(pairs))) for v in job.variants}
+    wanted: dict[str, tuple[tuple[int, ...], type]] = {}
+    for variant, layers in done.items():
+        for k, pair in enumerate(pairs[:layers]):
+            wanted |= _machine_shapes(f"{variant}/{{}}/{k}", pair)
+    open_ = [pairs[n] for n in done.values() if n < len(pairs)]
+    if any(name.startswith("trainer/") for name in arrays) and open_:
+        rungs = len(inverse_temperatures(_settings(job, controls.PLAIN)))
+        size = torch.Generator().get_state().numel()
+        wanted |= _machine_shapes("trainer/{}", open_[0])
+        wanted |= {"trainer/chains": ((rungs, job.spec.batch, open_[0][0]), np.float32),
+                   "trainer/generator": ((size,), np.uint8), "trainer/place": ((2,), np.int64)}  # fmt: skip
+    for name in wanted.keys() | arrays.keys():
+        found = arrays.get(name)
+        told = None if found is None else (found.shape, found.dtype.type)
+        if told != wanted.get(name):
+            raise CorruptFile(expected(f"{file}: {name}", f"shape and type {wanted.get(name)}", told))
+    at = arrays.get("trainer/place")
+    if at is not None and not (0 <= at[0] < job.steps * job.spec.epochs and at[1] in (0, 1)):
+        raise CorruptFile(expected(f"{file}: trainer/place", "an update of this job and a parity", at.tolist()))
+
+
+def _machine_shapes(name: str, pair: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], type]]:
+    shapes = zip(PARTS, (pair, pair[:1], pair[1:]), strict=True)
+    return {name.format(part): (shape, np.float32) for part, shape in shapes}
 
 
 def stacks(
