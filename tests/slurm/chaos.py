@@ -164,10 +164,10 @@ def release(slurm: minislurm.MiniSlurm) -> int:
     return len(held)
 
 
-def torment(target: Campaign, period: float, chance: random.Random) -> tuple[Counter[str], float, float, int]:
+def torment(target: Campaign, period: float, chance: random.Random) -> tuple[Counter[str], float, float, int, int]:
     """Faults until the campaign ends; how many of each, the seconds of work lost to them, the seconds in all, and how
-    many jobs were released."""
-    begun, injected, lost, released = time.monotonic(), Counter[str](), 0.0, 0
+    many jobs were released and controllers started again."""
+    begun, injected, lost, released, revived = time.monotonic(), Counter[str](), 0.0, 0, 0
     known = {e.label: e for e in target.ensembles}
     since: dict[str, float] = {}
     process = target.start()
@@ -180,12 +180,13 @@ def torment(target: Campaign, period: float, chance: random.Random) -> tuple[Cou
         hit = inject(fault, target, chance)
         injected[fault] += bool(hit)
         released += release(target.slurm)
+        revived += target.slurm.revive()
         for label in hit:
             if label in known:
                 lost += max(0.0, time.time() - max(commits[label], since.pop(label, time.time())))
     if process.returncode:
         raise RuntimeError((target.place / "log").read_text()[-4000:])
-    return injected, lost, time.monotonic() - begun, released
+    return injected, lost, time.monotonic() - begun, released, revived
 
 
 def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, directory: Path) -> int:
@@ -203,7 +204,7 @@ def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, direc
             raise RuntimeError((undisturbed.place / "log").read_text())
         quiet = time.monotonic() - begun
         target = Campaign(directory / "faults", text, slurm)
-        injected, lost, took, released = torment(target, period, random.Random(seed))
+        injected, lost, took, released, revived = torment(target, period, random.Random(seed))
     finally:
         slurm.stop()
         shutil.rmtree(slurm.place, ignore_errors=True)
@@ -212,7 +213,7 @@ def main(ensembles: int, draws: int, period: float, seed: int, calm: bool, direc
     faults = ", ".join(f"{count} {name}" for name, count in sorted(injected.items()))
     print(
         f"{ensembles} ensembles, {sum(injected.values())} faults ({faults}) in {took:.0f} s, "
-        f"{released} held jobs released: {len(wrong)} banks wrong"
+        f"{released} held jobs released, {revived} controllers that had crashed started again: {len(wrong)} banks wrong"
     )
     print(f"work lost: {lost:.0f} s of {target.spent():.0f} s, {100 * lost / max(1.0, target.spent()):.0f} %"
           + ("" if calm else f"; {quiet:.0f} s without faults, {100 * (took / quiet - 1):.0f} % longer with them"))  # fmt: skip

@@ -120,6 +120,14 @@ class MiniSlurm:
                     process.kill()
                     process.wait()
 
+    def revive(self) -> bool:
+        """Start the controller again where it has died, as a service manager would; whether it had. Its state is on
+        disk. (That of SLURM 22.05 was seen to crash by itself, among nodes that went down and came back.)"""
+        dead = self.processes["slurmctld"].poll() is not None
+        if dead:
+            self._daemon("slurmctld", "slurmctld", "-D")
+        return dead
+
     def start_node(self, node: str) -> None:
         """Start the daemon of one node."""
         (self.place / "spool" / node).mkdir(exist_ok=True)
