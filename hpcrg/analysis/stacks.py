@@ -116,7 +116,9 @@ def _curve(label: str, means: Sequence[tuple[float, Mean]]) -> Curve:
 
 
 def _effect(difference: Mean | None) -> str:
-    return "" if difference is None else f"{difference} ({difference.effect:+.1f})"
+    if difference is None:
+        return ""
+    return f"{difference} ({difference.effect:+.1f})" if math.isfinite(difference.effect) else str(difference)
 
 
 def _verdicts(name: str, seeds: Sequence[Seed], radius: Radii) -> Iterator[Note]:
@@ -191,7 +193,7 @@ def _couplings(data: FigureData, name: str, seeds: Sequence[Seed], system: Syste
             caption + " Errors are those of the mean over seeds.", xscale="log" if axis == "passes" else "linear",
             reference=Mark("of the bank", y=known) if known else None,
         ))  # fmt: skip
-    return [_of_bank(name, seeds, sums, known)]
+    return _of_bank(name, seeds, sums, known)
 
 
 def _coupling(seeds: Sequence[Seed], sums: LocalSums, key: str, k: int) -> Mean | None:
@@ -202,17 +204,19 @@ def _coupling(seeds: Sequence[Seed], sums: LocalSums, key: str, k: int) -> Mean 
         return None
 
 
-def _of_bank(name: str, seeds: Sequence[Seed], sums: LocalSums, known: float | None) -> Estimate:
-    """The bank's own coupling, which is known: chains tested by some seed, each once."""
+def _of_bank(name: str, seeds: Sequence[Seed], sums: LocalSums, known: float | None) -> list[Estimate]:
+    """The bank's own coupling, which is known: chains tested by some seed, each once; none of a single chain."""
     about = seeds[0].about
     by_chain = {chain: seed.arrays[f"{PLAIN}/sets"][0][i] for seed in seeds for i, chain in enumerate(seed.about.test)}
+    if len(by_chain) < 2:
+        return []
     value, replicas = couplings.measured(sums, [by_chain[c] for c in sorted(by_chain)], f"stack {name}")
     reference = Reference(known, source="of the bank") if known else None
-    return Estimate(
+    return [Estimate(
         f"K_{sums.names[0]}", "pseudo-likelihood", about.model, (about.size,), float(value[0]),
         {about.id: replicas[:, 0]}, source=(about.id,), reference=reference,
         settings={"operators": list(sums.names), "chains": len(by_chain)},
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
 def _likelihood(data: FigureData, name: str, seeds: Sequence[Seed], system: System) -> list[Estimate]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 
@@ -39,6 +39,9 @@ DAMAGE = (
 
 SEAL = b"hpcrg-sha256 "
 LENGTH = len(SEAL) + 64 + 1
+SUPERBLOCK = b"\x89HDF\r\n\x1a\n"
+CHECKSUMMED = (2, 3)
+"""Versions of the superblock that say at byte 28 where the file ends."""
 
 
 @contextmanager
@@ -127,7 +130,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def check_seal(path: Path) -> None:
-    """Raises CorruptFile for a sealed file that is not what was sealed. Files without a seal pass."""
+    """Raises CorruptFile for a sealed file that is not what was sealed, and for one that neither has a seal nor ends
+    where HDF5 says. Others without a seal pass."""
     told = path.stat()
     _check_seal(str(path), told.st_ino, told.st_mtime_ns, told.st_size)
 
@@ -140,6 +144,7 @@ def _check_seal(path: str, inode: int, modified: int, size: int) -> None:
         file.seek(size - LENGTH)
         seal = file.read()
         if not seal.startswith(SEAL):
+            _check_end(Path(path), file, size)
             return
         file.seek(0)
         digest, left = hashlib.sha256(), size - LENGTH
@@ -148,6 +153,17 @@ def _check_seal(path: str, inode: int, modified: int, size: int) -> None:
             left -= len(piece)
     if seal != SEAL + digest.hexdigest().encode() + b"\n":
         raise CorruptFile(f"{path}: expected content that fits its seal, found other content")
+
+
+def _check_end(path: Path, file: BinaryIO, size: int) -> None:
+    """A seal that was cut or has something behind it leaves other bytes than HDF5 counts; damage before them is
+    unchecked then, and can keep HDF5 busy for ever."""
+    file.seek(0)
+    head = file.read(len(SUPERBLOCK) + 28)
+    if head.startswith(SUPERBLOCK) and head[8] in CHECKSUMMED:
+        end = int.from_bytes(head[28:36], "little")
+        if size != end:
+            raise CorruptFile(f"{path}: expected a file of {end} bytes, or a seal behind them, found {size} bytes")
 
 
 def checked(group: h5py.Group, name: str, data: Any) -> h5py.Dataset:

@@ -93,7 +93,7 @@ def main(examples: int, start: int, what: list[str]) -> int:
         tally = FUZZ[name](examples, start)
         print(f"{name}: {tally} in {time.monotonic() - begun:.0f} s", flush=True)
         for outcome, example in tally.wrong.items():
-            print(f"  {outcome}\n    {example!r:.400}", flush=True)
+            print(f"  {outcome}\n    {example!r:.4000}", flush=True)
         wrong += tally.counts[WRONG]
     return wrong
 

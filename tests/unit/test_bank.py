@@ -7,6 +7,7 @@ import xarray
 
 from hpcrg import checkpoint
 from hpcrg.bank import export, open_bank, read_series, write_bank, write_series
+from hpcrg.bank.hdf5 import LENGTH
 from hpcrg.bank.read import check_integrity
 from hpcrg.bank.schema import decode, encode
 from hpcrg.bank.series import SeriesBlock
@@ -204,3 +205,17 @@ def test_configurations_at_the_critical_point_are_stored_eleven_times_smaller_th
             stored += file["spins"].id.get_storage_size()
     assert len(segments) == 2
     assert 2 * 128 * 128**2 / stored > 11
+
+
+def test_a_sealed_file_with_something_behind_its_seal_is_refused(small, tmp_path):
+    """Neither sealed nor as long as HDF5 says: what was damaged before would not be seen."""
+    e = small()
+    path = sampled(e, tmp_path)
+    whole = path.read_bytes()
+    for content in (whole + b"x", whole[:-1], whole[:-40]):
+        path.write_bytes(content)
+        with pytest.raises(CorruptFile, match="or a seal behind them"), open_bank(path):
+            pass
+    path.write_bytes(whole[:-LENGTH])  # as files were before they had seals
+    with open_bank(path) as bank:
+        assert bank.draws == e.draws

@@ -210,3 +210,13 @@ def test_annealing_from_units_that_are_no_part_of_the_machine():
     base = torch.linspace(-1, 1, 12).double()
     found = annealing.forward(m, torch.linspace(0, 1, 201).double(), 2000, seeded(2), base)
     assert abs(found.value - exact.log_partition(m)) < 4 * found.error
+
+
+@pytest.mark.parametrize("units", ["spin", "bernoulli"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_fields_overflow_nothing(units, dtype):
+    """ln(exp(u f) + exp(f)) is f, or u f, where f is large."""
+    m = random_machine(4, 3, 0.1, torch.Generator().manual_seed(1), units)
+    field = torch.tensor([-1e4, -50.0, 0.0, 50.0, 1e4], dtype=dtype)
+    wanted = [m.low * -1e4, m.low * -50.0, math.log(2.0), 50.0, 1e4]
+    assert m.log_sum(field).tolist() == pytest.approx(wanted, rel=1e-6, abs=1e-6)

@@ -77,9 +77,10 @@ def _result(log_z: Tensor, sign: float) -> Annealed:
     """From ln Z of every chain: weights are averaged forward (sign 1), their inverses in reverse (-1)."""
     n = len(log_z)
     signed = sign * log_z
-    peak = signed.max()
-    each = (signed - peak).exp()
-    left = ((each.sum() - each) / (n - 1)).log()
+    others = signed.expand(n, n).masked_fill(torch.eye(n, dtype=torch.bool, device=signed.device), -torch.inf)
+    left = others.logsumexp(
+        1
+    )  # one by one: a difference of sums would leave nothing where one chain outweighs the rest
     error = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
-    value = sign * float(each.mean().log() + peak)
+    value = sign * float(signed.logsumexp(0) - math.log(n))
     return Annealed(value, error, float(log_z.mean()), float(log_z.std()) / math.sqrt(n))

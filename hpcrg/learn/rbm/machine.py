@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 LOW = {"spin": -1.0, "bernoulli": 0.0}
 
@@ -63,7 +62,7 @@ class Machine:
 
     def log_sum(self, field: Tensor) -> Tensor:
         """ln sum over the two values u of exp(u field)."""
-        return self.low * field + softplus((1.0 - self.low) * field, threshold=torch.inf)
+        return torch.logaddexp(self.low * field, field)
 
     def mean(self, field: Tensor) -> Tensor:
         """The mean of a unit in a field."""
