@@ -27,10 +27,10 @@ IMPORT = "import of the sampler"
 START = {"tune": 2.0, "sample": 2.5, "produce": 2.5, "inspect": 2.5, "flow": 9.0, "scale": 9.0, "train": 12.0,
          "scale --train": 4.0, "stack": 6.0, "fields": 4.0, "evaluate": 4.0, "report": 13.0}  # fmt: skip
 """What a step takes beside its work, in imports of the sampler."""
-MEGABYTES = {"tune": 240, "sample": 235, "produce": 235, "inspect": 260, "flow": 300, "scale": 300, "train": 560,
+MEGABYTES = {"tune": 240, "sample": 235, "produce": 235, "inspect": 210, "flow": 300, "scale": 300, "train": 560,
              "scale --train": 300, "stack": 450, "fields": 300, "evaluate": 260, "report": 260}  # fmt: skip
 """What a process takes before it holds data: the interpreter, libraries and kernels."""
-OPERATOR_SUM = 2.0
+OPERATOR_SUM = 1.6
 """Nanoseconds a site, operator and level of a flow."""
 REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
@@ -38,7 +38,7 @@ PASS = 12.0
 """Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
 WEIGHT = 0.4
 """Nanoseconds a weight, example and sweep of a machine; an update is two sweeps and two more for its gradient."""
-INSPECTING = 600.0
+INSPECTING = 150.0
 """Nanoseconds a measurement."""
 INSPECTED = 40.0
 """Bytes a measurement of one ensemble."""
