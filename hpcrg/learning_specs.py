@@ -10,6 +10,10 @@ from hpcrg.specs import Positive, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Control = Literal["shuffled", "random", "unregularised", "permuted"]
+PLAIN = "plain"
+"""The stack itself among its controls."""
+STACK_SCHEMA = "hpcrg.stack/1"
+"""Of the file of one seed of a stack."""
 MOST_UNITS = 2**20
 MOST_LAYERS = 16
 

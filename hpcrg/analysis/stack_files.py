@@ -1,4 +1,4 @@
-"""What one seed of a stack left (learn/rbm/testing.py), and means over seeds."""
+"""What one seed of a stack left (learn/rbm/evaluate.py), and means over seeds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hpcrg import checkpoint
 from hpcrg.analysis import fields
 from hpcrg.errors import CorruptFile, InputError, expected, other_schema
 from hpcrg.estimate import format_error
+from hpcrg.learning_specs import STACK_SCHEMA
 from hpcrg.local_sums import LocalSums
 from hpcrg.validation import explain
 
-SCHEMA = "hpcrg.stack/1"
-PLAIN, PERMUTED = "plain", "permuted"
+PERMUTED = "permuted"
 Values = NDArray[np.float64]
 
 
@@ -49,7 +49,7 @@ class About(BaseModel):
 
 @dataclass(frozen=True)
 class Seed:
-    """One file: what it says of itself, and its arrays (learn/rbm/testing.py)."""
+    """One file: what it says of itself, and its arrays (learn/rbm/evaluate.py)."""
 
     about: About
     arrays: dict[str, NDArray[Any]]
@@ -127,9 +127,9 @@ def read(path: Path) -> Seed:
         raw = json.loads(bytes(arrays.pop("about")))
         schema = raw["schema"]
     except (KeyError, ValueError, TypeError, RecursionError):
-        raise CorruptFile(other_schema(path, SCHEMA, None)) from None
-    if schema != SCHEMA:
-        raise CorruptFile(other_schema(path, SCHEMA, schema))
+        raise CorruptFile(other_schema(path, STACK_SCHEMA, None)) from None
+    if schema != STACK_SCHEMA:
+        raise CorruptFile(other_schema(path, STACK_SCHEMA, schema))
     try:
         seed = Seed(About.model_validate(raw), arrays)
         _check(path, seed)

@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from hpcrg.analysis import couplings
-from hpcrg.analysis.stack_files import PERMUTED, PLAIN, Mean, Seed, Values, read
+from hpcrg.analysis.stack_files import PERMUTED, Mean, Seed, Values, read
 from hpcrg.errors import InputError
 from hpcrg.estimate import Estimate, Reference, format_error
 from hpcrg.exact_energy import thermal
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Panels, Table
+from hpcrg.learning_specs import PLAIN
 from hpcrg.local_sums import LocalSums
 from hpcrg.system import System
 

@@ -10,7 +10,7 @@ import numpy as np
 from hpcrg import checkpoint
 from hpcrg.edges.job import job
 from hpcrg.errors import InputError, expected
-from hpcrg.learning_specs import StackSpec
+from hpcrg.learning_specs import STACK_SCHEMA, StackSpec
 
 STATE = "checkpoint"
 
@@ -24,7 +24,7 @@ def run_stack(
     import torch
 
     from hpcrg.learn import data
-    from hpcrg.learn.rbm import stack, testing
+    from hpcrg.learn.rbm import evaluate, stack
 
     if not 0 <= number < spec.seeds:
         raise InputError(expected(f"stack {name}: --number", f"0 to {spec.seeds - 1}", number))
@@ -36,12 +36,12 @@ def run_stack(
     with job(f"stack {name}", f"seed {number}", wanted.id, output, state, None, time_limit) as run:
         limits = stack.Limits(interval, run.stop)
         machines = stack.train(wanted, state / wanted.id / STATE, device, limits, run.report)
-        found = testing.run(wanted, machines, device, run.stop, run.report)
+        found = evaluate.run(wanted, machines, device, run.stop, run.report)
         about = {
-            "schema": stack.SCHEMA, "stack": name, "number": number, "id": e.id, "label": e.label,
+            "schema": STACK_SCHEMA, "stack": name, "number": number, "id": e.id, "label": e.label,
             "model": e.physics.name, "beta": e.betas[0], "size": e.size, "shape": e.geometry.shape,
             "units": wanted.units, "variants": wanted.variants, "operators": spec.operators,
-            "passes": testing.PASSES, "test": wanted.split.test, "draws": e.draws,
+            "passes": evaluate.PASSES, "test": wanted.split.test, "draws": e.draws,
         }  # fmt: skip
         arrays: stack.Arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         checkpoint.save(output, arrays | {"order": wanted.order} | stack.named(machines) | found)

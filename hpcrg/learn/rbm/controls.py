@@ -11,9 +11,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.learning_specs import Control
+from hpcrg.learning_specs import PLAIN, Control
 
-PLAIN = "plain"
 NAMES = (PLAIN, *get_args(Control))
 """Their order is part of what determines the numbers."""
 Codes = NDArray[np.uint8]

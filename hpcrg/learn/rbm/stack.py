@@ -29,12 +29,11 @@ from hpcrg.learn import data
 from hpcrg.learn.rbm import controls
 from hpcrg.learn.rbm.machine import LOW, Machine
 from hpcrg.learn.rbm.training import Settings, Trainer, inverse_temperatures, start
-from hpcrg.learning_specs import StackSpec
+from hpcrg.learning_specs import PLAIN, StackSpec
 from hpcrg.rng import Purpose, id_words, stream
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("weights", "visible", "hidden")
-SCHEMA = "hpcrg.stack/1"
 FIRST = 10
 """Batches that the biases and the chains of a machine start from."""
 
@@ -65,7 +64,7 @@ class Job:
     @property
     def variants(self) -> tuple[str, ...]:
         """The stack and its controls, in order."""
-        return (controls.PLAIN, *self.spec.controls)
+        return (PLAIN, *self.spec.controls)
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -246,7 +245,7 @@ def _check(job: Job, file: Path, arrays: Arrays) -> None:
             wanted |= _machine_shapes(f"{variant}/{{}}/{k}", pair)
     open_ = [pairs[n] for n in done.values() if n < len(pairs)]
     if any(name.startswith("trainer/") for name in arrays) and open_:
-        rungs = len(inverse_temperatures(_settings(job, controls.PLAIN)))
+        rungs = len(inverse_temperatures(_settings(job, PLAIN)))
         size = torch.Generator().get_state().numel()
         wanted |= _machine_shapes("trainer/{}", open_[0])
         wanted |= {"trainer/chains": ((rungs, job.spec.batch, open_[0][0]), np.float32),
@@ -257,7 +256,7 @@ def _check(job: Job, file: Path, arrays: Arrays) -> None:
         if told != wanted.get(name):
             raise CorruptFile(expected(f"{file}: {name}", f"shape and type {wanted.get(name)}", told))
     at = arrays.get("trainer/place")
-    if at is not None and not (0 <= at[0] < job.steps * job.spec.epochs and at[1] in (0, 1)):
+    if at is not None and not (0 <= at[0] <= job.steps * job.spec.epochs and at[1] in (0, 1)):
         raise CorruptFile(expected(f"{file}: trainer/place", "an update of this job and a parity", at.tolist()))
 
 

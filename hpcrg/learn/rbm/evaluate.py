@@ -27,6 +27,7 @@ from hpcrg.learn import data
 from hpcrg.learn.rbm import annealing, controls
 from hpcrg.learn.rbm.machine import Machine
 from hpcrg.learn.rbm.stack import Arrays, Job
+from hpcrg.learning_specs import PLAIN
 from hpcrg.local_sums import LocalSums
 
 PASSES = (1, 2, 4, 8, 16, 32)
@@ -53,7 +54,7 @@ def run(
             report((i * len(job.split.test) + k) / work, f"testing {variant}")
             parts.append(_chain(job, variant, machines[variant], chain, device))
         arrays |= {f"{variant}/{name}": np.stack([p[name] for p in parts], axis=1) for name in parts[0]}
-    first = machines[controls.PLAIN][0]
+    first = machines[PLAIN][0]
     arrays["energy"] = np.array([_energy(job, first, chain, device) for chain in job.split.test])
     if job.spec.annealing:
         arrays["log_z"] = _log_z(job, first, device)
@@ -112,7 +113,7 @@ def _read(job: Job, chain: int) -> Iterator[NDArray[np.uint8]]:
 def _energy(job: Job, machine: Machine, chain: int, device: torch.device) -> float:
     total, draws = 0.0, 0
     for codes in _read(job, chain):
-        v = job.passed(controls.PLAIN, codes, (), job.rng(0), device)[0]
+        v = job.passed(PLAIN, codes, (), job.rng(0), device)[0]
         total += float(machine.visible_energy(v).to(torch.float64).sum())
         draws += len(codes)
     return total / draws
@@ -123,7 +124,7 @@ def _log_z(job: Job, machine: Machine, device: torch.device) -> NDArray[np.float
     generator = torch.Generator(device).manual_seed(int(rng.integers(1 << 62)))
     betas = torch.linspace(0.0, 1.0, job.spec.annealing + 1, dtype=torch.float64)
     codes = next(_read(job, job.split.test[0]))
-    v = job.passed(controls.PLAIN, codes[rng.integers(0, len(codes), ANNEALED)], (), rng, device)[0]
+    v = job.passed(PLAIN, codes[rng.integers(0, len(codes), ANNEALED)], (), rng, device)[0]
     own = machine.gibbs(v, EQUILIBRATION, generator)[0]
     found = (
         annealing.forward(machine, betas, ANNEALED, generator),
