@@ -31,6 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcrg.errors import InputError
+
 Array = NDArray[np.float64]
 AMPLITUDE, LARGEST = 0.12, 2.0
 REFERENCE = 4.0
@@ -62,7 +64,8 @@ def weights(
 ) -> Weights:  # fmt: skip
     """The weights for data ordered [observable, size]; `statistical` is their covariance, `scales`
     [observable] the natural magnitude of each observable's correction. `data` say how large corrections must be;
-    `slope` is how they change with a parameter that is still to be fitted."""
+    `slope` is how they change with a parameter that is still to be fitted. Raises InputError for a covariance without
+    an inverse."""
     judged = design if slope is None else np.column_stack([design, slope])
 
     def at(amplitude: float, columns: Array) -> Weights:
@@ -90,8 +93,12 @@ def _weights(
     for i, scale in enumerate(scales):
         part = slice(i * m, (i + 1) * m)
         prior[part, part] = (amplitude * scale) ** 2 * np.outer(f, f)
-    total = np.linalg.inv(statistical + prior)
-    normal = np.linalg.inv(design.T @ total @ design)
+    try:
+        total = np.linalg.inv(statistical + prior)
+        normal = np.linalg.inv(design.T @ total @ design)
+    except np.linalg.LinAlgError:
+        wanted = "observables that differ from block to block and from size to size"
+        raise InputError(f"scaling: expected {wanted}, found a singular covariance") from None
     gain = normal @ design.T @ total
     return Weights(total - total @ design @ gain, gain, prior, n * m - design.shape[1], amplitude)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpcrg.analysis import collapse as co
-from hpcrg.analysis.corrections import OMEGA
+from hpcrg.analysis.corrections import OMEGA, weights
 from hpcrg.errors import InputError
 
 T_C, NU = 1.37, 0.8
@@ -79,3 +79,9 @@ def test_one_size_is_refused() -> None:
     one = base.size == 8.0
     with pytest.raises(InputError, match="at least 2 sizes"):
         co.fit([co.Data("y", base.size[one], base.control[one], base.value[one], base.error[one])])
+
+
+def test_data_without_any_scatter_are_refused():
+    nothing, design = np.zeros((3, 3)), np.ones((3, 1))
+    with pytest.raises(InputError, match="found a singular covariance"):
+        weights(nothing, design, [8, 16, 32], np.zeros(1), OMEGA, np.ones(3))
