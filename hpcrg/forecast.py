@@ -42,8 +42,8 @@ INSPECTING = 150.0
 """Nanoseconds a measurement."""
 INSPECTED = 40.0
 """Bytes a measurement of one ensemble."""
-ANNEALED = 100
-"""Chains of ln Z."""
+ANNEALED, FOLDS = 100, 10
+"""Chains of ln Z, and folds of the chains, of a stack."""
 FEWEST_SECONDS = 0.1
 
 
@@ -178,7 +178,7 @@ def _stack(spec: StackSpec, e: Ensemble) -> float:
     """Seconds of one core for one seed: all epochs of the stack and its controls, and ln Z from both sides."""
     units = (e.geometry.volume, *spec.layers)
     weights = sum(a * b for a, b in pairwise(units))
-    examples = spec.epochs * e.draws * e.chains * (1.0 - 2.0 / min(e.chains, max(3, spec.seeds)))
+    examples = spec.epochs * e.draws * e.chains * (1.0 - 1.0 / min(e.chains, FOLDS))
     sweeps = (2 + 2 * spec.steps) * (1 + len(spec.controls)) * examples * weights
     annealed = 2 * 2 * 2 * spec.annealing * ANNEALED * units[0] * units[1]
     return WEIGHT * 1e-9 * (sweeps + annealed)

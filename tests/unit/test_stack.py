@@ -138,9 +138,15 @@ def test_what_controls_see(bank, exact):
 
 
 def test_no_chain_is_trained_on_and_tested(bank):
-    splits = [job(bank, number).split for number in range(SPEC.seeds)]
+    splits = [job(bank, number).split for number in range(CHAINS)]
     assert sorted(c for s in splits for c in s.test) == list(range(CHAINS))
     assert all(not set(s.test) & set(s.training) for s in splits)
+
+
+def test_more_seeds_change_no_seed_that_is_there(bank):
+    few, many = job(bank, 1), job(bank, 1, seeds=9)
+    assert (few.id, few.split) == (many.id, many.split)
+    assert few.id != job(bank, 2).id != job(bank, 1, rate=0.2).id
 
 
 def outputs(bank, tmp_path, spec=SPEC, name="deep"):

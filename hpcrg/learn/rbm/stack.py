@@ -34,6 +34,8 @@ from hpcrg.rng import Purpose, id_words, stream
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("weights", "visible", "hidden")
+FOLDS = 10
+"""Of the chains, as many as there are chains where they are fewer."""
 FIRST = 10
 """Batches that the biases and the chains of a machine start from."""
 
@@ -57,9 +59,11 @@ class Job:
 
     @cached_property
     def split(self) -> data.Split:
-        """Which chains train, and which are kept for the test."""
+        """Which chains train, and which are kept for the test: those of another fold for every seed, however many
+        seeds there are. Nothing is chosen by validation, so that its chains train too."""
         e = self.source.ensemble
-        return data.split(e.label, e.chains, self.spec.seeds, self.number)
+        found = data.split(e.label, e.chains, FOLDS, self.number)
+        return data.Split(tuple(sorted(found.training + found.validation)), (), found.test)
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -84,7 +88,7 @@ class Job:
     @cached_property
     def id(self) -> str:
         """16 hexadecimal digits for all that the weights depend on."""
-        e, spec = self.source.ensemble, self.spec.model_dump(exclude={"operators", "annealing", "ensemble"})
+        e, spec = self.source.ensemble, self.spec.model_dump(exclude={"operators", "annealing", "ensemble", "seeds"})
         text = json.dumps([spec, self.seed, self.number, e.id, e.chains, e.draws], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
