@@ -148,6 +148,7 @@ def _check(path: Path, seed: Seed) -> None:
     for variant in about.variants:
         wanted |= {f"{variant}/weights/{k}": pair for k, pair in enumerate(pairwise(about.units))}
         wanted[f"{variant}/sets"] = (depths, chains, sums.sets)
+        wanted[f"{variant}/overlap"] = (depths, chains)
         wanted[f"{variant}/passes"] = (len(about.passes), chains, sums.sets)
     if "log_z" in seed.arrays:
         wanted |= {"log_z": (2, 4), "energy": (chains,)}

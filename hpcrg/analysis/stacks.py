@@ -47,6 +47,7 @@ def run(files: Sequence[Path], name: str, system: System) -> tuple[list[Estimate
     data = FigureData()
     _sizes(data, name, seeds)
     _pictures(data, name, seeds)
+    _reconstruction(data, name, seeds)
     estimates = _couplings(data, name, seeds, system)
     estimates += _likelihood(data, name, seeds, system)
     return estimates, data
@@ -171,6 +172,17 @@ def _pictures(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
         "every field by its own largest weight, blue negative, red positive. Fields of a permuted lattice are mapped "
         "back.",
     ))  # fmt: skip
+
+
+def _reconstruction(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
+    """How much of a configuration comes back: the mean of v v' over sites."""
+    depths = range(1, seeds[0].layers + 1)
+    rows = [
+        [variant, *(str(Mean(np.array([s.arrays[f"{variant}/overlap"][d].mean() for s in seeds]))) for d in depths)]
+        for variant in seeds[0].variants
+    ]
+    columns = ["stack", *(f"from {d} up" for d in depths)]
+    data.tables.append(Table(f"Mean overlap of configurations with what comes back, {name}", columns, rows))
 
 
 def _couplings(data: FigureData, name: str, seeds: Sequence[Seed], system: System) -> list[Estimate]:

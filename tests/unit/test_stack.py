@@ -177,6 +177,8 @@ def test_all_seeds_together(bank, tmp_path):
     assert curves["plain"][0] == pytest.approx(BETA, abs=0.05)
     assert curves["permuted"][0] == pytest.approx(curves["plain"][0], abs=1e-12)
     assert abs(curves["shuffled"][0]) < BETA - 0.1
+    back = {row[0]: float(row[1].partition("(")[0]) for row in figures.tables[1].rows}
+    assert back["plain"] > 0.3 > abs(back["random"])
     assert abs(curves["random"][0]) < 0.02
 
 
@@ -189,6 +191,15 @@ def test_a_likelihood_below_the_entropy_is_a_failure(bank, tmp_path):
     checkpoint.save(file, arrays)
     _, figures = stacks.run([file], "deep", system(bank))
     assert [n for n in figures.notes if n.level == "failure" and "below the exact entropy" in n.text]
+
+
+def measured(variant):
+    """What a file says of a variant besides its weights."""
+    return {
+        f"{variant}/sets": np.ones((3, 1, 9)),
+        f"{variant}/passes": np.ones((1, 1, 9)),
+        f"{variant}/overlap": np.ones((3, 1)),
+    }
 
 
 def local_stack(seed, order=None, widths=(0.6, 1.5)):
@@ -204,9 +215,9 @@ def local_stack(seed, order=None, widths=(0.6, 1.5)):
     arrays = {"order": order}
     for variant, sites in (("plain", np.arange(64)), ("permuted", order)):
         arrays |= {f"{variant}/weights/0": first[sites].astype(np.float32), f"{variant}/weights/1": second}
-        arrays |= {f"{variant}/sets": np.ones((3, 1, 9)), f"{variant}/passes": np.ones((1, 1, 9))}
+        arrays |= measured(variant)
     arrays["random/weights/0"], arrays["random/weights/1"] = rng.normal(size=(64, 64)), rng.normal(size=(64, 16))
-    arrays |= {"random/sets": np.ones((3, 1, 9)), "random/passes": np.ones((1, 1, 9))}
+    arrays |= measured("random")
     about = {"schema": "hpcrg.stack/1", "stack": "deep", "number": seed, "id": "0" * 16, "label": "warm-L8",
              "model": "ising", "beta": 0.3, "size": size, "shape": [size, size], "units": units, "passes": [1],
              "variants": ["plain", "random", "permuted"], "operators": ["nn"], "test": [seed], "draws": 9}  # fmt: skip
