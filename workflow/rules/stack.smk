@@ -1,11 +1,6 @@
-def bank_of(wildcards):
-    """The one bank of a stack."""
-    return banks_of(CAMPAIGN.stack[wildcards.stack].ensemble)
-
-
 rule stack:
     input:
-        bank_of,
+        lambda wildcards: banks_of(CAMPAIGN.stack[wildcards.stack].ensemble),
     output:
         f"{OUT}/stack/{{stack}}/seed{{number}}.stack",
     params:
