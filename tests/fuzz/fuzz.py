@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,16 @@ def drive(strategy: st.SearchStrategy[Any], examples: int, start: int, one: Call
     return tally
 
 
+@contextmanager
+def _place() -> Iterator[str]:
+    """A directory to work in, left before it goes: this process may have other things to do afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, chdir(directory):
+        yield directory
+
+
 def fuzz_campaigns(examples: int, start: int) -> Tally:
     """Campaign files."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, Worker({"campaign": campaigns.look}) as worker:
+    with _place() as directory, Worker({"campaign": campaigns.look}) as worker:
         yard = campaigns.Yard(Path(directory))
         yard.build()
 
@@ -77,7 +85,7 @@ def fuzz_campaigns(examples: int, start: int) -> Tally:
 
 def fuzz_banks(examples: int, start: int) -> Tally:
     """Banks, checkpoints and everything else that verbs leave."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, Worker({"bank": banks.look}) as worker:
+    with _place() as directory, Worker({"bank": banks.look}) as worker:
         banks.Yard(Path(directory)).build()
         return drive(banks.examples(), examples, start, lambda example: worker.ask("bank", directory, *example))
 

@@ -81,7 +81,7 @@ def kill(process, workers_too):
     pids = [int(pid) for pid in children.read_text().split()] if children.exists() else []
     for pid in (process.pid, *pids)[: None if workers_too else 1]:
         os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
 
 
 def wait_for_state(process, directory):
