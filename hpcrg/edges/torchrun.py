@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,8 @@ MEETING = "HPCRG_MEETING"
 PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 LOCK_PATIENCE = 10.0
+SETTLE = 1.0
+"""Seconds between an error and the end of a process group."""
 FIRST_PORT, PORTS = 20000, 10000
 PATIENCE = timedelta(minutes=10)
 INTERVAL = 20.0
@@ -68,6 +71,9 @@ def process_group() -> Iterator[Place]:
     try:
         yield Place(rank, world, device)
     except BaseException as error:
+        # gloo's thread takes Python's lock to let go of the tensors of a step that failed, while the group waits for that
+        # thread with the lock held when it goes: without this pause the process could stay for ever (seen under load).
+        time.sleep(SETTLE)
         # What the frames of an error hold would live until Python ends: gloo's threads must end before, or may hang it.
         traceback.clear_frames(error.__traceback__)
         raise
