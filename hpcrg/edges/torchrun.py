@@ -71,7 +71,7 @@ def process_group() -> Iterator[Place]:
     try:
         yield Place(rank, world, device)
     except BaseException as error:
-        # gloo's thread takes Python's lock to let go of the tensors of a step that failed; the group, when it goes, waits
+        # gloo's thread takes Python's lock to let go of the tensors of a failed step; the group, when it goes, waits
         # for that thread with the lock held. Without this pause a process could stay for ever (seen under load).
         time.sleep(SETTLE)
         # What the frames of an error hold would live until Python ends: gloo's threads must end before, or may hang it.
