@@ -18,7 +18,7 @@ from statistics import median
 
 from hpcrg.campaign import Campaign
 from hpcrg.ensemble import Ensemble
-from hpcrg.learning_specs import StackSpec, TrainSpec
+from hpcrg.learning_specs import ANNEALED, FOLDS, StackSpec, TrainSpec
 from hpcrg.plan import Cost, SeriesCost, Timings
 from hpcrg.provenance import Run, read_sidecar
 from hpcrg.specs import FlowSpec
@@ -42,8 +42,6 @@ INSPECTING = 150.0
 """Nanoseconds a measurement."""
 INSPECTED = 40.0
 """Bytes a measurement of one ensemble."""
-ANNEALED, FOLDS = 100, 10
-"""Chains of ln Z, and folds of the chains, of a stack."""
 FEWEST_SECONDS = 0.1
 
 

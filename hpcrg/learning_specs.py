@@ -14,6 +14,10 @@ PLAIN = "plain"
 """The stack itself among its controls."""
 STACK_SCHEMA = "hpcrg.stack/1"
 """Of the file of one seed of a stack."""
+FOLDS = 10
+"""Of the chains that a stack is trained on, as many as there are chains where they are fewer."""
+ANNEALED = 100
+"""Chains of ln Z of a machine."""
 MOST_UNITS = 2**20
 MOST_LAYERS = 16
 

@@ -24,6 +24,7 @@ def run_stack(
     import torch
 
     from hpcrg.learn import data
+    from hpcrg.learn.limits import Limits
     from hpcrg.learn.rbm import evaluate, stack
 
     if not 0 <= number < spec.seeds:
@@ -34,7 +35,7 @@ def run_stack(
     wanted = stack.Job(data.source(bank), spec, seed, number)
     e = wanted.source.ensemble
     with job(f"stack {name}", f"seed {number}", wanted.id, output, state, None, time_limit) as run:
-        limits = stack.Limits(interval, run.stop)
+        limits = Limits(interval, run.stop)
         machines = stack.train(wanted, state / wanted.id / STATE, device, limits, run.report)
         found = evaluate.run(wanted, machines, device, run.stop, run.report)
         about = {

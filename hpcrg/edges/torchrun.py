@@ -107,7 +107,8 @@ def run_training(
     without a word, with the same exit status."""
     import torch.distributed as dist
 
-    from hpcrg.learn.train import Limits, run
+    from hpcrg.learn.limits import Limits
+    from hpcrg.learn.train import run
 
     with process_group() as place, stop_requests(time_limit) as stop:
         try:

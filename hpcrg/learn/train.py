@@ -28,6 +28,7 @@ from hpcrg.comm import share
 from hpcrg.errors import InputError, Interrupted, Leakage, expected
 from hpcrg.learn import data, state
 from hpcrg.learn.evaluate import Outputs, held_out
+from hpcrg.learn.limits import Limits
 from hpcrg.learn.nets import NETS
 from hpcrg.learn.objectives import OBJECTIVES, Objective
 from hpcrg.learn.place import Place
@@ -38,14 +39,6 @@ from hpcrg.rng import Purpose, id_words, stream
 DIVERGED = 20.0
 """Nats: a mean loss above this is not going to come back."""
 WARM_UP = 0.2
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds between checkpoints, and whether a stop has been asked for."""
-
-    interval: float
-    stop: Callable[[], bool]
 
 
 @dataclass(frozen=True)

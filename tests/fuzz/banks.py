@@ -35,7 +35,7 @@ from hpcrg.chains import produce
 from hpcrg.comm import Alone
 from hpcrg.edges.stacking import run_stack
 from hpcrg.errors import EXIT_STATUS, Interrupted
-from hpcrg.learn import data
+from hpcrg.learn import data, limits
 from hpcrg.learn.rbm import stack
 from hpcrg.provenance import Journal, read_sidecar, write_sidecar
 from hpcrg.report import page
@@ -99,7 +99,7 @@ class Yard:
         half, asked = stack.Job(data.source(point), deep, 3, 0), iter([False, False])
         with suppress(Interrupted):  # in its third update
             stack.train(half, place / f"state/stack-deep/{half.id}/checkpoint", torch.device("cpu"),
-                        stack.Limits(1e9, lambda: next(asked, True)), lambda *_: None)  # fmt: skip
+                        limits.Limits(1e9, lambda: next(asked, True)), lambda *_: None)  # fmt: skip
         spec, shown = ASKED.scale["fss"], inspect_banks([place / "banks/scan-L8.h5"])
         found, drawn = fss.run(
             [place / f"banks/{e.label}.h5" for e in ASKED.ensembles()[:2]], "fss", spec, compute_here, 1 << 20

@@ -15,6 +15,7 @@ from hpcrg.campaign import StackSpec, parse
 from hpcrg.edges.stacking import run_stack
 from hpcrg.errors import CorruptFile, InputError, Interrupted
 from hpcrg.learn import data
+from hpcrg.learn.limits import Limits
 from hpcrg.learn.rbm import controls, stack
 from hpcrg.system import System
 
@@ -24,7 +25,7 @@ SPEC = StackSpec(
     operators=("nn",),
 )  # fmt: skip
 HERE = torch.device("cpu")
-NEVER = stack.Limits(1e9, lambda: False)
+NEVER = Limits(1e9, lambda: False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +77,7 @@ class StopsAfter:
 def in_pieces(bank, file, **changes):
     for _ in range(200):
         try:
-            return train(bank, file, stack.Limits(1e9, StopsAfter(5)), **changes)
+            return train(bank, file, Limits(1e9, StopsAfter(5)), **changes)
         except Interrupted:
             pass
     raise AssertionError("never ended")

@@ -13,9 +13,10 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import CorruptFile, InputError, Interrupted, Leakage
 from hpcrg.learn import data
+from hpcrg.learn.limits import Limits
 from hpcrg.learn.nets import NETS
 from hpcrg.learn.objectives import OBJECTIVES
-from hpcrg.learn.train import Limits, run
+from hpcrg.learn.train import run
 
 BETAS = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 CHAINS, DRAWS = 6, 40

@@ -27,12 +27,10 @@ from hpcrg.learn import data
 from hpcrg.learn.rbm import annealing, controls
 from hpcrg.learn.rbm.machine import Machine
 from hpcrg.learn.rbm.stack import Arrays, Job
-from hpcrg.learning_specs import PLAIN
+from hpcrg.learning_specs import ANNEALED, PLAIN
 from hpcrg.local_sums import LocalSums
 
 PASSES = (1, 2, 4, 8, 16, 32)
-ANNEALED = 100
-"""Chains of annealed importance sampling."""
 EQUILIBRATION = 200
 """Sweeps that its chains in reverse are given from configurations of the bank."""
 

@@ -26,26 +26,17 @@ from torch import Tensor
 from hpcrg import checkpoint
 from hpcrg.errors import CorruptFile, InputError, Interrupted, expected
 from hpcrg.learn import data
+from hpcrg.learn.limits import Limits
 from hpcrg.learn.rbm import controls
 from hpcrg.learn.rbm.machine import LOW, Machine
 from hpcrg.learn.rbm.training import Settings, Trainer, inverse_temperatures, start
-from hpcrg.learning_specs import PLAIN, StackSpec
+from hpcrg.learning_specs import FOLDS, PLAIN, StackSpec
 from hpcrg.rng import Purpose, id_words, stream
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("weights", "visible", "hidden")
-FOLDS = 10
-"""Of the chains, as many as there are chains where they are fewer."""
 FIRST = 10
 """Batches that the biases and the chains of a machine start from."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds between checkpoints, and whether a stop has been asked for."""
-
-    interval: float
-    stop: Callable[[], bool]
 
 
 @dataclass(frozen=True)
