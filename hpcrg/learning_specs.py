@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from hpcrg.specs import Positive, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
+Net = Literal["cnn", "resnet", "dense"]
 Control = Literal["shuffled", "random", "unregularised", "permuted"]
 PLAIN = "plain"
 """The stack itself among its controls."""
@@ -23,11 +24,12 @@ MOST_LAYERS = 16
 
 
 class TrainSpec(Spec):
-    """A network trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
-    of the ladder and never from a critical point; every seed holds out a different fold of chains."""
+    """Networks trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
+    of the ladder and never from a critical point. Every architecture in `net` (one, or a list) is trained with every
+    seed, and every seed holds out a different fold of chains."""
 
     ensemble: str
-    net: Literal["cnn"] = "cnn"
+    net: Annotated[tuple[Net, ...], Field(min_length=1)] = Field(("cnn",), strict=False)
     objective: Literal["classifier"] = "classifier"
     cold: Positive
     hot: Positive
@@ -37,6 +39,23 @@ class TrainSpec(Spec):
     channels: Positive = 8
     learning_rate: Rate = 0.02
     blocks: Positive = 4
+
+    @field_validator("net", mode="before")
+    @classmethod
+    def _listed(cls, net: object) -> object:
+        return [net] if isinstance(net, str) else net
+
+    @field_validator("net")
+    @classmethod
+    def _once(cls, net: tuple[Net, ...]) -> tuple[Net, ...]:
+        if len(set(net)) < len(net):
+            raise ValueError(f"expected each architecture once, found {', '.join(net)}")
+        return net
+
+    @property
+    def networks(self) -> list[tuple[Net, int]]:
+        """Architecture and seed of every network that is trained on a bank."""
+        return [(net, seed) for net in self.net for seed in range(self.seeds)]
 
 
 class StackSpec(Spec):

@@ -26,11 +26,13 @@ Array = NDArray[np.float64]
 OVERLAP = 1.5
 STEPS = 400
 FAR = (0.05, 0.95)
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
 class Half:
-    """Where the mean output is 1/2: temperatures and beta slopes [1 + blocks]; their standard deviations over
+    """Where the mean output is 1/2, and its beta slope; or where the variance of the output peaks, and one over the
+    peak's width in beta: temperatures and slopes [1 + blocks], their standard deviations over
     seeds (of T, and of ln |slope|), `seeds` seeds."""
 
     t: Array
@@ -66,8 +68,25 @@ class SizeCurves:
     def half(self, name: str) -> Half:
         """The half-crossing of one output. Raises InputError when the output does not pass 1/2 in the
         range."""
-        beta, slope = half_crossing(self.curves, name, self.size)
         each = [_seed_crossing(c, name, self.size) for c in self.by_seed]
+        return self._with_spread(half_crossing(self.curves, name, self.size), each)
+
+    def peak(self, name: str) -> Half:
+        """The peak of the variance of one output. Raises InputError when less than its upper half is in the range."""
+        found = variance_peak(self.curves, name, self.size)
+        each = []
+        for curves in self.by_seed:
+            try:
+                each.append(variance_peak(curves, name, self.size))
+            except InputError:
+                continue
+        if len(each) < len(self.by_seed):
+            raise InputError(f"L = {self.size}: expected a peak of the variance, within the temperatures whose "
+                             f"histograms overlap, for all {len(self.by_seed)} seeds, found {len(each)}")  # fmt: skip
+        return self._with_spread(found, each)
+
+    def _with_spread(self, found: tuple[Array, Array], each: Sequence[tuple[Array, Array]]) -> Half:
+        beta, slope = found
         t = np.array([1.0 / b[0] for b, _ in each])
         log_slope = np.array([np.log(abs(s[0])) for _, s in each])
         spread = (float(t.std(ddof=1)), float(log_slope.std(ddof=1))) if len(each) > 1 else (0.0, 0.0)
@@ -90,7 +109,8 @@ def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> Size
     mean = {k: _over_seeds(block.values[k], block.held_out) for k in (*names, "m2", "m4", "energy")}
     rungs = connected(mean["energy"][held], mean[names[0]][held])
     betas = 1.0 / block.temperatures[rungs]
-    columns = [mean[k] for k in (*names, "m2", "m4")]
+    squares = {k: _over_seeds(block.values[k] ** 2, block.held_out) for k in names}
+    columns = [*(mean[k] for k in names), *squares.values(), mean["m2"], mean["m4"]]
     data = pool(_levels(mean["energy"], columns, held, rungs, ranges), betas)
     energy_means = np.array([mean["energy"][held, s].mean() for s in rungs])
     outputs = {k: _slot_means(mean[k], held, ranges) for k in names}
@@ -129,6 +149,37 @@ def half_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
         value, slope = crossing.hermite(curves, name, rows, beta)
         beta = np.clip(beta - (value - 0.5) / slope, curves.beta[0], curves.beta[-1])
     return beta, crossing.hermite(curves, name, rows, beta)[1]
+
+
+def squared(name: str) -> str:
+    """Under which curves hold the mean square of an output."""
+    return f"{name} squared"
+
+
+def variance_peak(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
+    """beta at the maximum of the variance of an output over draws, and one over the width in beta at half of its height
+    [row]. Raises InputError when the maximum, or where it has fallen to half, is outside the range."""
+    variance = curves.values[squared(name)] - curves.values[name] ** 2
+    beta, inverse = np.empty(len(variance)), np.empty(len(variance))
+    step = curves.beta[1] - curves.beta[0]
+    for row, y in enumerate(variance):
+        top = int(np.argmax(y))
+        low = np.flatnonzero(y[:top] < 0.5 * y[top])
+        high = np.flatnonzero(y[top:] < 0.5 * y[top])
+        if not len(low) or not len(high):
+            raise InputError(
+                f"L = {size}: expected a peak of the variance whose upper half lies between T = "
+                f"{1 / curves.beta[-1]:.5g} and {1 / curves.beta[0]:.5g}, found its maximum at "
+                f"{1 / curves.beta[top]:.5g}"
+            )
+        left, right = int(low[-1]), top + int(high[0])
+        half = 0.5 * y[top]
+        first = left + (half - y[left]) / (y[left + 1] - y[left])
+        last = right - (half - y[right]) / (y[right - 1] - y[right])
+        curvature = y[top + 1] - 2 * y[top] + y[top - 1]
+        beta[row] = curves.beta[top] + step * 0.5 * (y[top - 1] - y[top + 1]) / min(curvature, -TINY)
+        inverse[row] = 1.0 / (step * (last - first))
+    return beta, inverse
 
 
 def _seed_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
@@ -202,7 +253,7 @@ def _seed_pool(
     held = block.held_out[seed]
     if not held.any():
         return None
-    columns = [block.values[k][seed] for k in names]
+    columns = [*(block.values[k][seed] for k in names), *(block.values[k][seed] ** 2 for k in names)]
     energy = block.values["energy"][seed]
     rows = [[_level(energy[held, s].ravel(), [c[held, s].ravel() for c in columns])] for s in rungs]
     found = pool(rows, betas)
@@ -211,9 +262,8 @@ def _seed_pool(
 
 def _curves(size: SizeCurves, beta: Array) -> Curves:
     moments = reweighted(size.pool, size.means, beta)
-    values = {name: moments[2 + 2 * i] for i, name in enumerate(size.names)}
-    slopes = {name: -moments[3 + 2 * i] for i, name in enumerate(size.names)}
-    k = 2 + 2 * len(size.names)
+    values, slopes = _by_name(moments, size.names)
+    k = 2 + 4 * len(size.names)
     m2, d2, m4, d4 = moments[k], -moments[k + 1], moments[k + 2], -moments[k + 3]
     ratio = size.components / (size.components + 2.0) * m4 / m2**2
     values["u4"], slopes["u4"] = 1.0 - ratio, -ratio * (d4 / m4 - 2.0 * d2 / m2)
@@ -221,9 +271,14 @@ def _curves(size: SizeCurves, beta: Array) -> Curves:
 
 
 def _outputs_only(block: SeriesBlock, moments: Array, names: tuple[str, ...], beta: Array) -> Curves:
-    values = {name: moments[2 + 2 * i] for i, name in enumerate(names)}
-    slopes = {name: -moments[3 + 2 * i] for i, name in enumerate(names)}
-    return Curves(block.ensemble_id, block.size, beta, values, slopes)
+    return Curves(block.ensemble_id, block.size, beta, *_by_name(moments, names))
+
+
+def _by_name(moments: Array, names: Sequence[str]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The outputs and their squares, and the beta derivatives of both."""
+    keys = [*names, *map(squared, names)]
+    return ({key: moments[2 + 2 * i] for i, key in enumerate(keys)},
+            {key: -moments[3 + 2 * i] for i, key in enumerate(keys)})  # fmt: skip
 
 
 def _empty(block: SeriesBlock) -> Curves:

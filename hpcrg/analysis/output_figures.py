@@ -10,21 +10,22 @@ import numpy as np
 
 from hpcrg.analysis.collapse import Collapse
 from hpcrg.analysis.corrections import OMEGA
-from hpcrg.analysis.output_curves import Half, SizeCurves
+from hpcrg.analysis.output_curves import Half, SizeCurves, squared
 from hpcrg.estimate import Estimate, Reference, difference, format_error, jackknife_error
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
 
 TEMPERATURE = "temperature T (J/k_B)"
-OUTPUTS = {"p": "mean network output P (cold)", "p_abs_m": "mean output of the |m| classifier P (cold)"}
 
 
 class Classifier(Protocol):
-    """One classifier scaled (outputs.py)."""
+    """One method of one classifier (outputs.py)."""
 
     @property
     def name(self) -> str: ...
     @property
     def method(self) -> str: ...
+    @property
+    def peak(self) -> bool: ...
     @property
     def halves(self) -> Sequence[Half]: ...
     @property
@@ -35,19 +36,37 @@ class Classifier(Protocol):
 
 def build(
     name: str,
+    keys: Sequence[str],
     sizes: Sequence[SizeCurves],
     scaled: Sequence[Classifier],
     t_c: Reference | None,
     estimates: Sequence[Estimate],
 ) -> FigureData:
-    """All figures, notes and tables."""
+    """All figures, notes and tables; `keys` are the outputs by architecture and of the |m| classifier."""
     mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
-    figures = [_outputs(name, key, sizes, mark) for key in OUTPUTS]
-    if scaled:
-        figures.append(_halves(name, sizes, scaled, t_c))
+    figures = [_outputs(name, key, sizes, mark) for key in keys]
+    figures += [_variance(name, s.name, sizes, mark) for s in scaled if s.peak]
+    for peak in (False, True):
+        some = [s for s in scaled if s.peak == peak]
+        figures += [_halves(name, sizes, some, t_c, peak)] if some else []
     figures += [_collapse(name, s, sizes) for s in scaled if s.collapse is not None]
     tables = [_halves_table(sizes, scaled), _parts_table(estimates), _differences(estimates)]
     return FigureData(figures, _notes(scaled), tables)
+
+
+def _output(key: str) -> str:
+    return f"mean output of the {'|m| classifier' if key == 'p_abs_m' else key} P (cold)"
+
+
+def _variance(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None) -> Figure:
+    curves = []
+    for s in sizes:
+        line, every = s.curves, slice(None, None, -4)
+        y = line.values[squared(key)][0] - line.values[key][0] ** 2
+        curves.append(Curve(f"L = {s.size}", (1.0 / line.beta[every]).tolist(), y[every].tolist(), None, "line"))
+    title = f"Variance over draws of the {_output(key).removeprefix('mean ')}"
+    caption = "Reweighted by energy between the temperatures whose histograms overlap; mean over seeds of each square."
+    return Figure(f"{name}-variance-{key}", title, TEMPERATURE, "variance of P", curves, caption, reference=mark)
 
 
 def _outputs(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None) -> Figure:
@@ -61,11 +80,13 @@ def _outputs(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None
         "Chains that the network never saw. Errors over blocks of chains and over training seeds. Lines: "
         "reweighted by energy between the temperatures whose histograms overlap."
     )
-    title = OUTPUTS[key].capitalize()
-    return Figure(f"{name}-output-{key}", title, TEMPERATURE, OUTPUTS[key], curves, caption, reference=mark)
+    title = _output(key)
+    return Figure(f"{name}-output-{key}", title.capitalize(), TEMPERATURE, title, curves, caption, reference=mark)
 
 
-def _halves(name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], t_c: Reference | None) -> Figure:
+def _halves(
+    name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], t_c: Reference | None, peak: bool
+) -> Figure:
     curves = []
     for s in scaled:
         x = [1.0 / c.size for c in sizes]
@@ -75,11 +96,12 @@ def _halves(name: str, sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]
         best = s.estimates[0]
         curves.append(Curve(f"{s.method}, extrapolated: {best}", [0.0], [best.value], [best.error], "points"))
     mark = Mark(f"T_c, {t_c.source}", y=t_c.value) if t_c else None
+    where = "at the peak of the variance" if peak else "at P = 1/2"
     return Figure(
-        f"{name}-half",
-        "Temperature at which the mean output is 1/2",
+        f"{name}-{'peak' if peak else 'half'}",
+        f"Temperature {'at which the variance of the output peaks' if peak else 'at which the mean output is 1/2'}",
         "1/L",
-        "T at P = 1/2 (J/k_B)",
+        f"T {where} (J/k_B)",
         curves,
         "Error bars: blocks of chains and the full spread over training seeds.",
         reference=mark,
@@ -100,7 +122,7 @@ def _collapse(name: str, s: Classifier, sizes: Sequence[SizeCurves]) -> Figure:
         f"{fit.freedom:.1f} degrees of freedom; {verdict}. Corrections die as L^-{OMEGA:g}."
     )
     title = f"Collapse of the mean output, {s.method}"
-    return Figure(f"{name}-collapse-{s.name}", title, "(T - T_c) L^(1/nu)", OUTPUTS[s.name], curves, caption)
+    return Figure(f"{name}-collapse-{s.name}", title, "(T - T_c) L^(1/nu)", _output(s.name), curves, caption)
 
 
 def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> Table:
@@ -117,8 +139,8 @@ def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> 
                     f"{abs(float(h.slope[0])):.4g}",
                 ]
             )
-    columns = ["method", "L", "T at P = 1/2", "standard deviation over seeds", "seeds", "dP/dbeta there"]
-    return Table("Half-crossings of the mean output", columns, rows)
+    columns = ["method", "L", "T", "standard deviation over seeds", "seeds", "dP/dbeta there, or 1 / width in beta"]
+    return Table("Where the mean output is 1/2, and where its variance peaks", columns, rows)
 
 
 def _parts_table(estimates: Sequence[Estimate]) -> Table:
@@ -146,9 +168,11 @@ def _differences(estimates: Sequence[Estimate]) -> Table:
             continue
         value, error = difference(e, base)
         seed = e.systematic.get("seed", 0.0)
-        total = float(np.hypot(error, seed))
-        rows.append([quantity, method, format_error(value, error), f"{seed:.2g}", f"{value / total:+.2f}"])
-    columns = ["quantity", "method", "method - binder, joint jackknife", "seed spread", "over both errors"]
+        known = [error, *e.systematic.values(), *base.systematic.values()]
+        over = [f"{value / np.hypot(error, seed):+.2f}", f"{value / np.linalg.norm(known):+.2f}"]
+        rows.append([quantity, method, format_error(value, error), f"{seed:.2g}", *over])
+    columns = ["quantity", "method", "method - binder, joint jackknife", "seed spread", "over both errors",
+               "over all errors of both"]  # fmt: skip
     return Table("Classifiers against the Binder cumulant on the very same draws", columns, rows)
 
 

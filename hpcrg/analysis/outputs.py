@@ -4,8 +4,14 @@ For every size the mean output P_L(T) is reweighted in temperature by the energi
 Methods:
 
 * cnn/classifier: T_c from where P_L = 1/2, extrapolated in L; nu from the slopes there, dP_L/dbeta ~ L^(1/nu)
-* baseline/abs_m: the same for the one-parameter classifier of |m| trained on the same examples
+* cnn/variance: T_c and nu from the peak over T of the variance of the output over draws, whose width is ~ L^(-1/nu)
+* the same of every other architecture; networks/classifier: the mean over the architectures, whose standard deviation
+  is the part `architecture`
+* baseline/abs_m, baseline/abs_m variance: the same for the one-parameter classifier of |m| trained on the same examples
 * baseline/binder: the crossing of U4 on the same draws, no network
+
+Widths are of Chertenkov, Burovski and Shchur, Phys. Rev. E 108, L032102 (2023), where a Gaussian is fitted; here they
+are at half of the height.
 
 P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a Gaussian prior
 (corrections.py has the reasoning), and lambda the 1/nu of the slopes, scanned from 3/4 to 4/3 of it. The
@@ -25,7 +31,7 @@ Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 (2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,20 +54,26 @@ from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
 
 Array = NDArray[np.float64]
-METHODS = {"p": "cnn/classifier", "p_abs_m": "baseline/abs_m"}
-BINDER = "baseline/binder"
+P, ABS_M = "p", "p_abs_m"
+BASELINE, BINDER = "baseline/abs_m", "baseline/binder"
+ALL = "networks/classifier"
 STRETCH = (0.75, 1.0, 4.0 / 3.0)
 POWERS = (0.4, 3.0)
 DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
 TINY = 1e-9
 
 
+Feature = Callable[[SizeCurves, str], Half]
+"""What is looked for in the curve of an output."""
+
+
 @dataclass(frozen=True)
 class Scaled:
-    """One classifier scaled: its half-crossings by size, a collapse of its curves, and the estimates."""
+    """One method: its crossings or peaks by size, a collapse of its curves, and the estimates."""
 
     name: str
     method: str
+    peak: bool
     halves: Sequence[Half]
     collapse: gp.Collapse | None
     estimates: Sequence[Estimate]
@@ -75,24 +87,41 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     blocks = read_series(path)
     _checked(path, blocks)
     known = references(blocks[0])
-    shifted = tuple(_moved(key, decision) for key in METHODS for decision in DECISIONS)
-    sizes = [
-        size_curves(_with_moved_decisions(b, spec.cold, spec.hot), spec.blocks, (*METHODS, *shifted)) for b in blocks
-    ]
+    blocks = [by_architecture(b, spec.net[0]) for b in blocks]
+    nets = [k for k in blocks[0].values if k in spec.net]
+    keys = (*nets, ABS_M)
+    names = (*keys, *(_moved(key, decision) for key in keys for decision in DECISIONS))
+    sizes = [size_curves(_with_moved_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
     notes: list[Note] = []
     scaled: list[Scaled] = []
-    for key, method in METHODS.items():
-        try:
-            scaled.append(_classifier(sizes, blocks, key, method, known))
-        except InputError as error:
-            notes.append(Note("failure", f"{method}: {error}"))
+    for key in keys:
+        classifier = BASELINE if key == ABS_M else f"{key}/classifier"
+        variance = f"{BASELINE} variance" if key == ABS_M else f"{key}/variance"
+        for method, feature in ((classifier, SizeCurves.half), (variance, SizeCurves.peak)):
+            try:
+                scaled.append(_scaled(sizes, blocks, key, method, feature, known))
+            except InputError as error:
+                notes.append(Note("failure" if method == classifier else "warning", f"{method}: {error}"))
     estimates = [e for s in scaled for e in s.estimates]
+    estimates += _together([e for e in estimates if e.method in {f"{net}/classifier" for net in nets}], len(nets))
     try:
         estimates += _binder(sizes, blocks, known)
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
-    data = output_figures.build(name, sizes, scaled, known.t_c, estimates)
+    data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
     return estimates, FigureData(data.figures, notes + data.notes, data.tables)
+
+
+def by_architecture(block: SeriesBlock, alone: str) -> SeriesBlock:
+    """The block with rows [seed] instead of [network], and the outputs under the name of each architecture; `alone` is
+    that of a file that does not say."""
+    nets = np.array(block.attrs.get("nets", [alone] * len(block.held_out)))
+    names = list(dict.fromkeys(nets.tolist()))
+    rows = {net: np.flatnonzero(nets == net) for net in names}
+    first = rows[names[0]]
+    values = {k: v[first] for k, v in block.values.items() if k != P}
+    values |= {net: block.values[P][rows[net]] for net in names}
+    return replace(block, values=values, held_out=block.held_out[first])
 
 
 def references(block: SeriesBlock) -> References:
@@ -104,7 +133,7 @@ def references(block: SeriesBlock) -> References:
 def _checked(path: Path, blocks: Sequence[SeriesBlock]) -> None:
     if len({b.size for b in blocks}) < 2:
         raise InputError(expected(f"{path}: sizes", "at least two", [b.size for b in blocks]))
-    needed = {*METHODS, "m2", "m4", "energy"}
+    needed = {P, ABS_M, "m2", "m4", "energy"}
     for block in blocks:
         missing = needed - set(block.values)
         if missing:
@@ -121,11 +150,11 @@ def _moved(key: str, decision: float) -> str:
     return f"{key} decided at {decision:+.3f}"
 
 
-def _with_moved_decisions(block: SeriesBlock, cold: int, hot: int) -> SeriesBlock:
-    """The block with every output also as it would be if the decision fell elsewhere between the two labelled
-    classes: at their middle plus DECISIONS of the gap between their median log-odds."""
+def _with_moved_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int) -> SeriesBlock:
+    """The block with each of the outputs `keys` also as it would be if the decision fell elsewhere between the two
+    labelled classes: at their middle plus DECISIONS of the gap between their median log-odds."""
     moved = {}
-    for key in METHODS:
+    for key in keys:
         p = np.clip(block.values[key], TINY, 1.0 - TINY)
         odds = np.log(p / (1.0 - p))
         first, last = np.nanmedian(odds[:, :, :cold]), np.nanmedian(odds[:, :, -hot:])
@@ -135,34 +164,35 @@ def _with_moved_decisions(block: SeriesBlock, cold: int, hot: int) -> SeriesBloc
     return replace(block, values={**block.values, **moved})
 
 
-def _threshold(sizes: Sequence[SizeCurves], key: str, power: float) -> float:
+def _threshold(sizes: Sequence[SizeCurves], key: str, feature: Feature, power: float) -> float:
     """Half the change of T_c when the decision moves over DECISIONS; half the range of temperatures where a moved
-    output no longer passes 1/2."""
+    output no longer has the feature."""
     try:
-        ends = [_extrapolated(sizes, [s.half(_moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
+        ends = [_extrapolated(sizes, [feature(s, _moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
     except InputError:
         ends = [float(sizes[0].temperatures.min()), float(sizes[0].temperatures.max())]
     return 0.5 * abs(ends[1] - ends[0])
 
 
-def _classifier(
-    sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], key: str, method: str, known: References
-) -> Scaled:
-    halves = [s.half(key) for s in sizes]
+def _scaled(
+    sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], key: str, method: str, feature: Feature,
+    known: References,
+) -> Scaled:  # fmt: skip
+    halves = [feature(s, key) for s in sizes]
     nu, nu_parts = _from_slopes(sizes, halves)
     power = float(np.clip(1.0 / nu[0], *POWERS))
     t_c, t_parts = _extrapolated(sizes, halves, power)
-    fit = _collapsed(sizes, key, t_c[0])
+    fit = _collapsed(sizes, key, t_c[0]) if feature is SizeCurves.half else None
     if fit is not None and not fit.bad:
         other = float(fit.theta[0])
         parts_error = math.hypot(t_parts["size"], t_parts["seed"])
         t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
-    t_parts["threshold"] = _threshold(sizes, key, power)
+    t_parts["threshold"] = _threshold(sizes, key, feature, power)
     estimates = [
         _estimate("T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}),
         _estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
     ]
-    return Scaled(key, method, halves, fit, estimates)
+    return Scaled(key, method, feature is SizeCurves.peak, halves, fit, estimates)
 
 
 def _extrapolated(
@@ -234,6 +264,24 @@ def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collap
     joined = gp.Data(key, size, control, value, error)
     inside = float(np.clip(guess, joined.control.min(), joined.control.max()))
     return gp.fit([joined], inside)
+
+
+def _together(estimates: Sequence[Estimate], architectures: int) -> list[Estimate]:
+    """The mean over architectures of each quantity, with their standard deviation as the part `architecture`; nothing
+    where one is alone or failed."""
+    out = []
+    for quantity in dict.fromkeys(e.quantity for e in estimates):
+        each = [e for e in estimates if e.quantity == quantity]
+        if len(each) < max(2, architectures):
+            continue
+        values = np.array([e.value for e in each])
+        parts = {n: float(np.mean([e.systematic[n] for e in each])) for n in each[0].systematic}
+        replicas = {bank: np.mean([e.replicas[bank] for e in each], axis=0) for bank in each[0].replicas}
+        out.append(replace(
+            each[0], method=ALL, value=float(values.mean()), replicas=replicas,
+            systematic=parts | {"architecture": float(values.std(ddof=1))}, settings={},
+        ))  # fmt: skip
+    return out
 
 
 def _binder(sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], known: References) -> list[Estimate]:

@@ -28,11 +28,12 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outputs:
-    """One seed's numbers on its held-out chains: values by name and the posterior probability of the cold
+    """One network's numbers on its seed's held-out chains: values by name and the posterior probability of the cold
     half, each [chain, slot, draw]; the threshold of the |m| baseline; the curves of its training."""
 
     source: data.Source
     split: data.Split
+    net: str
     number: int
     values: Mapping[str, Values]
     posterior: Values
@@ -50,16 +51,16 @@ class Outputs:
 
 def held_out(
     source: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
-    number: int, place: Place, stop: Callable[[], bool],
+    which: tuple[str, int], place: Place, stop: Callable[[], bool],
 ) -> Outputs:  # fmt: skip
-    """Evaluate on the held-out chains, called by all processes; rank 0 has the numbers, the others only the
+    """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has the numbers, the others only the
     network's own output. Raises Interrupted when a stop was asked for."""
     p = _network(source, split.test, objective, net, place)
     if place.sum(torch.tensor([float(stop())])).item():
-        where = f"{source.ensemble.label} seed {number}"
+        where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
         raise Interrupted(f"{where}: stopped after training; the network is kept")
     if place.rank:
-        return Outputs(source, split, number, {"p": p}, p, float("nan"))
+        return Outputs(source, split, *which, {"p": p}, p, float("nan"))
     with open_bank(source.path) as bank:
         threshold = _threshold(bank, split.training, spec)
         energy = _each(bank, split.test, lambda c, s: bank.at_draws("energy", c, s, 0, bank.draws) * 1.0)
@@ -69,7 +70,7 @@ def held_out(
               "energy": energy}  # fmt: skip
     betas = np.array(source.ensemble.betas)
     f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
-    return Outputs(source, split, number, values, posterior.cold_probability(energy, betas, f), threshold)
+    return Outputs(source, split, *which, values, posterior.cold_probability(energy, betas, f), threshold)
 
 
 @torch.no_grad()

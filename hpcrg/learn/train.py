@@ -1,4 +1,4 @@
-"""The training loop: distributed data parallel, one network a lattice size and seed, one after another.
+"""The training loop: distributed data parallel, one network a lattice size, architecture and seed, one after another.
 
 Every process holds the whole network, takes its share of each batch, and averages gradients in the backward
 pass. The processes agree at every step on the loss and on whether to stop. For a given seed and number of
@@ -29,7 +29,7 @@ from hpcrg.errors import InputError, Interrupted, Leakage, expected
 from hpcrg.learn import data, state
 from hpcrg.learn.evaluate import Outputs, held_out
 from hpcrg.learn.limits import Limits
-from hpcrg.learn.nets import NETS
+from hpcrg.learn.nets import NETS, Inputs
 from hpcrg.learn.objectives import OBJECTIVES, Objective
 from hpcrg.learn.place import Place
 from hpcrg.learn.results import collect, networks
@@ -43,11 +43,13 @@ WARM_UP = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """One network: the bank it is trained on, its seed's split of the chains, and the file of its state."""
+    """One network: the bank it is trained on, its architecture, its seed's split of the chains, and the file of its
+    state."""
 
     source: data.Source
     spec: TrainSpec
     seed: int
+    net: str
     number: int
     file: Path
 
@@ -77,15 +79,15 @@ class Job:
         ensemble = self.source.ensemble
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(stream(self.seed, Purpose.TRAINING, *self.address)[0] >> 1))
-            make = NETS[self.spec.net]
-            return make(ensemble.physics.states, ensemble.geometry.dimension, self.spec.channels)
+            inputs = Inputs(ensemble.physics.states, ensemble.geometry.shape)
+            return NETS[self.net](inputs, self.spec.channels)
 
 
 def run(
     banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, output: Path, directory: Path, place: Place,
     limits: Limits, report: Callable[[float, str], None],
 ) -> None:  # fmt: skip
-    """Train `spec.seeds` networks on every bank and write what each says of chains that it never saw: the
+    """Train all of `spec.networks` on every bank and write what each says of chains that it never saw: the
     series file `output`, figure data and the networks beside it. States are kept under `directory`, and the
     same call goes on from them. Called by all processes of `place`.
 
@@ -97,9 +99,9 @@ def run(
     jobs = _jobs(banks, name, spec, seed, directory)
     outputs: list[Outputs] = []
     for index, job in enumerate(jobs):
-        what = f"{job.source.ensemble.label} seed {job.number}"
+        what = f"{job.source.ensemble.label} {job.net} seed {job.number}"
         trained = train(job, place, limits, partial(_part, report, what, index, len(jobs)))
-        outputs.append(held_out(job.source, job.split, spec, job.objective, trained.net, job.number, place,
+        outputs.append(held_out(job.source, job.split, spec, job.objective, trained.net, (job.net, job.number), place,
                                 limits.stop))  # fmt: skip
         outputs[-1] = outputs[-1].with_curves(trained.loss, trained.validation, trained.best)
     report(1.0, "writing")
@@ -235,13 +237,12 @@ def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, director
     labels = [s.ensemble.label for s in sources]
     if len(set(labels)) != len(labels):
         raise InputError(expected(f"train {name}: banks", "each ensemble once", labels))
-    for registry, wanted in ((NETS, spec.net), (OBJECTIVES, spec.objective)):
-        if wanted not in registry:
-            raise InputError(expected(f"train {name}", f"one of {', '.join(registry)}", wanted, registry))
     jobs = [
-        Job(s, spec, seed, k, _directory(directory, spec, seed, s) / f"{s.ensemble.label}-seed{k}.checkpoint")
+        Job(
+            s, spec, seed, net, k, _directory(directory, spec, seed, s) / f"{s.ensemble.label}-{net}-seed{k}.checkpoint"
+        )
         for s in sources
-        for k in range(spec.seeds)
+        for net, k in spec.networks
     ]
     for job in jobs:
         _ = job.split, job.objective

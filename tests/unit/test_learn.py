@@ -11,9 +11,11 @@ from hpcrg.bank import write_bank
 from hpcrg.campaign import TrainSpec
 from hpcrg.errors import InputError
 from hpcrg.learn import abs_m, data, posterior
-from hpcrg.learn.nets import NETS
-from hpcrg.learn.nets.cnn import CNN, CNNConfig
+from hpcrg.learn.nets import NETS, Inputs
+from hpcrg.learn.nets.cnn import CNN
+from hpcrg.learn.nets.resnet import ResNet
 from hpcrg.learn.objectives import OBJECTIVES, Classifier
+from hpcrg.learning_specs import Net
 
 BETAS = (0.6, 0.5, 0.44, 0.4, 0.3, 0.2)
 
@@ -111,9 +113,9 @@ def test_a_process_holds_a_window_of_its_own_lanes_only(numbered_bank, monkeypat
     assert 0 < len(read) <= data.WINDOW * data.LANES // 4 < len(runs) / 4
 
 
-def network(states, dimension=2):
+def network(states, dimension=2, make=CNN):
     torch.manual_seed(3)
-    return CNN(CNNConfig(states, dimension, 4))
+    return make(Inputs(states, (8,) * dimension), 4)
 
 
 class Biased(CNN):
@@ -125,24 +127,46 @@ class Biased(CNN):
 
 
 @pytest.mark.parametrize("states", [2, 3, 5])
+@pytest.mark.parametrize(("make", "stride"), [(CNN, 2), (ResNet, 8)])
 @torch.no_grad()
-def test_the_network_has_the_symmetries_of_the_model(states):
-    codes = torch.from_numpy(np.random.default_rng(1).integers(0, states, (6, 8, 8), dtype=np.uint8))
-    net = network(states)
+def test_the_network_has_the_symmetries_of_the_model(states, make, stride):
+    codes = torch.from_numpy(np.random.default_rng(1).integers(0, states, (6, 16, 16), dtype=np.uint8))
+    net = network(states, make=make)
     expected = net(codes)
     assert expected.std() > 1e-4
     torch.testing.assert_close(net((codes + 1) % states), expected)
-    torch.testing.assert_close(net(codes.roll((2, -4), (1, 2))), expected)
-    twin = Biased(CNNConfig(2, 2, 4))
+    torch.testing.assert_close(net(codes.roll((stride, -stride), (1, 2))), expected)
+    assert (net(codes.roll((1, 0), (1, 2))) - expected).abs().max() > 1e-6, "a stride is seen"
+
+
+@torch.no_grad()
+def test_without_its_symmetry_it_would_see_a_flip():
+    codes = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (6, 8, 8), dtype=np.uint8))
+    twin = Biased(Inputs(2, (8, 8)), 4)
     twin.load_state_dict(network(2).state_dict())
-    flipped = twin(1 - codes.clamp(max=1)) - twin(codes.clamp(max=1))
-    assert flipped.abs().max() > 1e-4
+    assert (twin(1 - codes) - twin(codes)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("states", [2, 3])
+@torch.no_grad()
+def test_a_dense_network_is_told_nothing(states):
+    """Neither a flip nor a shift leaves its output, and each of its inputs counts."""
+    codes = torch.from_numpy(np.random.default_rng(1).integers(0, states, (6, 8, 8), dtype=np.uint8))
+    net = network(states, make=NETS["dense"])
+    expected = net(codes)
+    for changed in ((codes + 1) % states, codes.roll(1, 1)):
+        assert (net(changed) - expected).abs().min() > 1e-4
+    for site in range(64):
+        changed = codes.flatten(1).clone()
+        changed[:, site] = (changed[:, site] + 1) % states
+        assert (net(changed.reshape(6, 8, 8)) - expected).abs().min() > 1e-6
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
+@pytest.mark.parametrize("make", [CNN, ResNet])
 @torch.no_grad()
-def test_the_network_takes_any_dimension_and_an_odd_size(dimension):
-    assert network(2, dimension)(torch.zeros((2, *(5,) * dimension), dtype=torch.uint8)).shape == (2,)
+def test_the_network_takes_any_dimension_and_an_odd_size(dimension, make):
+    assert network(2, dimension, make)(torch.zeros((2, *(5,) * dimension), dtype=torch.uint8)).shape == (2,)
 
 
 def test_labels_are_at_the_ends_of_the_ladder_and_weigh_the_same():
@@ -157,7 +181,7 @@ def test_labels_are_at_the_ends_of_the_ladder_and_weigh_the_same():
 
 def test_every_registered_name_is_known_to_the_campaign():
     fields = TrainSpec.model_fields
-    assert set(get_args(fields["net"].annotation)) == set(NETS)
+    assert set(get_args(Net)) == set(NETS)
     assert set(get_args(fields["objective"].annotation)) == set(OBJECTIVES)
 
 

@@ -88,7 +88,7 @@ def test_it_writes_series_of_held_out_chains_figures_and_networks(bank, tmp_path
     assert p[0] > 0.75
     assert p[-1] < 0.25
     shown = figures.load(output.with_suffix(".figures.json"))
-    assert [f.name for f in shown.figures] == ["cnn-training", "cnn-accuracy-small-L4"]
+    assert [f.name for f in shown.figures] == ["cnn-training-cnn", "cnn-accuracy-small-L4"]
     assert shown.tables[0].rows[0][:2] == ["4", "6"]
     stored = [checkpoint.load(f) for f in sorted((tmp_path / "networks").iterdir())]
     about = [json.loads(s["about"].tobytes()) for s in stored]
@@ -201,7 +201,7 @@ class Logarithm(Dense):
 @pytest.mark.parametrize("cold", [False, True])
 def test_a_loss_that_is_no_number(cold, bank, tmp_path, place, monkeypatch):
     """In a step, or, where some spin points up in all draws of the training chains, in the validation chain."""
-    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Logarithm(channels))
+    monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Logarithm(channels))
 
     def warm(spins):
         spins[2:, :, :, 0, 0] = 1
@@ -225,7 +225,7 @@ def test_a_pixel_that_knows_the_label_is_refused(bank, tmp_path, place, monkeypa
         spins[..., 0, 0] = np.array([1, 1, 1, -1, -1, -1])[:, None]
         return spins
 
-    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Pixel(channels))
+    monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Pixel(channels))
     with pytest.raises(Leakage, match="has seen its test data"):
         go(bank(tell), tmp_path, place)
     assert not (tmp_path / "series.h5").exists()
@@ -250,7 +250,7 @@ class EverySlot:
 
 
 def test_training_on_the_test_chains_is_refused_and_on_others_is_not(bank, tmp_path, place, monkeypatch):
-    monkeypatch.setitem(NETS, "cnn", lambda states, dimension, channels: Dense(channels))
+    monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Dense(channels))
     monkeypatch.setitem(OBJECTIVES, "classifier", EverySlot)
     spec = SPEC.model_copy(update={"channels": 256, "epochs": 20, "batch": 32})
     path = bank()

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 from torch import nn
 
-from hpcrg.learn.nets.cnn import CNN, CNNConfig
+from hpcrg.learn.nets.cnn import CNN
+from hpcrg.learn.nets.dense import Dense
+from hpcrg.learn.nets.inputs import Inputs
+from hpcrg.learn.nets.resnet import ResNet
 
+NETS: dict[str, Callable[[Inputs, int], nn.Module]] = {"cnn": CNN, "resnet": ResNet, "dense": Dense}
+"""Each makes a network from its inputs and its channels."""
 
-def cnn(states: int, dimension: int, channels: int) -> nn.Module:
-    """The symmetric convolutional network."""
-    return CNN(CNNConfig(states, dimension, channels))
-
-
-NETS: dict[str, Callable[[int, int, int], nn.Module]] = {"cnn": cnn}
-"""Each makes a network from (states, lattice dimension, channels)."""
+__all__ = ["NETS", "Inputs"]
