@@ -53,8 +53,8 @@ def held_out(
     source: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
     which: tuple[str, int], place: Place, stop: Callable[[], bool],
 ) -> Outputs:  # fmt: skip
-    """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has the numbers, the others only the
-    network's own output. Raises Interrupted when a stop was asked for."""
+    """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has
+    the numbers, the others only the network's own output. Raises Interrupted when a stop was asked for."""
     p = _network(source, split.test, objective, net, place)
     if place.sum(torch.tensor([float(stop())])).item():
         where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
