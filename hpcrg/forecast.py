@@ -35,7 +35,9 @@ OPERATOR_SUM = 1.6
 REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
 PASS = 12.0
-"""Nanoseconds a site, channel and pass of a network; an update of the weights is three passes."""
+"""Nanoseconds a site, channel and pass of a cnn; an update of the weights is three passes."""
+SHARE = {"cnn": 1.0, "resnet": 0.8, "dense": 0.25}
+"""Of that, by architecture."""
 WEIGHT = 0.4
 """Nanoseconds a weight, example and sweep of a machine; an update is two sweeps and two more for its gradient."""
 INSPECTING = 150.0
@@ -169,7 +171,8 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
     all of those held out, for every seed."""
     draws = e.draws * e.chains / max(2, spec.seeds)
     updates = 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
-    return PASS * 1e-9 * spec.channels * e.geometry.volume * spec.seeds * (updates + draws * e.slots)
+    networks = spec.seeds * sum(SHARE[net] for net in spec.net)
+    return PASS * 1e-9 * spec.channels * e.geometry.volume * networks * (updates + draws * e.slots)
 
 
 def _stack(spec: StackSpec, e: Ensemble) -> float:

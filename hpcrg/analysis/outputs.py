@@ -49,7 +49,7 @@ from hpcrg.bank import SeriesBlock, read_series
 from hpcrg.campaign import TrainSpec
 from hpcrg.errors import InputError, expected
 from hpcrg.estimate import Estimate, Measured, Reference, excess
-from hpcrg.figures import FigureData, Note
+from hpcrg.figures import FigureData, Note, Table
 from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
 
@@ -109,7 +109,29 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
     data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
-    return estimates, FigureData(data.figures, notes + data.notes, data.tables)
+    return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, _learned(blocks, sizes, keys)])
+
+
+def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: Sequence[str]) -> Table:
+    """What the outputs know: the share of the variance of their log-odds, over all draws at the temperatures around the
+    transition, that least squares on |m|, on the energy and on both explain."""
+    columns = ["output", "L", "by |m|", "by the energy", "by both", "weight of |m|", "weight of the energy"]
+    rows = []
+    for key in keys:
+        for block, size in zip(blocks, sizes, strict=True):
+            slots = np.isin(block.temperatures, 1.0 / size.pool.betas)
+            held = block.held_out
+            odds, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
+            p = np.clip(odds, TINY, 1.0 - TINY)
+            y = np.log(p / (1.0 - p))
+            y, m, energy = ((v - v.mean()) / max(float(v.std()), TINY) for v in (y, m, energy))
+            both, *_ = np.linalg.lstsq(np.stack([m, energy], axis=1), y, rcond=None)
+            explained = [float((m @ y / len(y)) ** 2), float((energy @ y / len(y)) ** 2)]
+            rest = y - both[0] * m - both[1] * energy
+            explained.append(1.0 - float(rest @ rest) / len(y))
+            rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in both)])
+    return Table("What the outputs know: shares of the variance of their log-odds explained near the transition (weights "
+                 "in standard deviations)", columns, rows)  # fmt: skip
 
 
 def by_architecture(block: SeriesBlock, alone: str) -> SeriesBlock:

@@ -22,6 +22,7 @@ from hpcrg.errors import Interrupted
 from hpcrg.learn import abs_m, data, posterior
 from hpcrg.learn.objectives import Objective
 from hpcrg.learn.place import Place
+from hpcrg.learn.precision import forward
 
 Values = NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def held_out(
 ) -> Outputs:  # fmt: skip
     """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has
     the numbers, the others only the network's own output. Raises Interrupted when a stop was asked for."""
-    p = _network(source, split.test, objective, net, place)
+    p = _network(source, split.test, spec.precision, objective, net, place)
     if place.sum(torch.tensor([float(stop())])).item():
         where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
         raise Interrupted(f"{where}: stopped after training; the network is kept")
@@ -74,14 +75,16 @@ def held_out(
 
 
 @torch.no_grad()
-def _network(source: data.Source, chains: Sequence[int], objective: Objective, net: nn.Module, place: Place) -> Values:
+def _network(
+    source: data.Source, chains: Sequence[int], precision: str, objective: Objective, net: nn.Module, place: Place
+) -> Values:
     """The network's number for every draw; each process reads its own runs."""
     e = source.ensemble
     runs = data.runs(source, chains, range(e.slots), place.world)
     mine = [runs[i] for i in share(len(runs), place.world, place.rank)]
     out = torch.zeros((len(chains), e.slots, e.draws), dtype=torch.float64)
     for run, codes in zip(mine, data.read(source, mine), strict=True):
-        p = objective.report(net(torch.from_numpy(codes).to(place.device)))
+        p = objective.report(forward(net, torch.from_numpy(codes).to(place.device), precision))
         out[chains.index(run.chain), run.slot, run.start : run.stop] = p.double().cpu()
     values: Values = place.sum(out).numpy()
     return values

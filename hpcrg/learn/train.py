@@ -31,9 +31,12 @@ from hpcrg.learn.evaluate import Outputs, held_out
 from hpcrg.learn.limits import Limits
 from hpcrg.learn.nets import NETS, Inputs
 from hpcrg.learn.objectives import OBJECTIVES, Objective
+from hpcrg.learn.pace import Pace
 from hpcrg.learn.place import Place
+from hpcrg.learn.precision import WEIGHTS, forward
 from hpcrg.learn.results import collect, networks
 from hpcrg.learn.state import State
+from hpcrg.learning_specs import Net
 from hpcrg.rng import Purpose, id_words, stream
 
 DIVERGED = 20.0
@@ -49,7 +52,7 @@ class Job:
     source: data.Source
     spec: TrainSpec
     seed: int
-    net: str
+    net: Net
     number: int
     file: Path
 
@@ -63,6 +66,11 @@ class Job:
     def objective(self) -> Objective:
         """What it is trained for."""
         return OBJECTIVES[self.spec.objective](self.source.ensemble.slots, self.spec.cold, self.spec.hot)
+
+    @property
+    def rate(self) -> float:
+        """The largest learning rate."""
+        return self.spec.rate(self.net)
 
     @property
     def address(self) -> tuple[int, ...]:
@@ -80,7 +88,7 @@ class Job:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(stream(self.seed, Purpose.TRAINING, *self.address)[0] >> 1))
             inputs = Inputs(ensemble.physics.states, ensemble.geometry.shape)
-            return NETS[self.net](inputs, self.spec.channels)
+            return NETS[self.net](inputs, self.spec.channels).to(WEIGHTS[self.spec.precision])
 
 
 def run(
@@ -100,7 +108,8 @@ def run(
     outputs: list[Outputs] = []
     for index, job in enumerate(jobs):
         what = f"{job.source.ensemble.label} {job.net} seed {job.number}"
-        trained = train(job, place, limits, partial(_part, report, what, index, len(jobs)))
+        pace = Pace()
+        trained = train(job, place, limits, partial(_part, report, what, pace, index, len(jobs)), pace)
         outputs.append(held_out(job.source, job.split, spec, job.objective, trained.net, (job.net, job.number), place,
                                 limits.stop))  # fmt: skip
         outputs[-1] = outputs[-1].with_curves(trained.loss, trained.validation, trained.best)
@@ -110,11 +119,11 @@ def run(
         raise Leakage(result)
 
 
-def _part(report: Callable[[float, str], None], what: str, index: int, jobs: int, fraction: float) -> None:
-    report((index + fraction) / jobs, what)
+def _part(report: Callable[[float, str], None], what: str, pace: Pace, index: int, jobs: int, fraction: float) -> None:
+    report((index + fraction) / jobs, f"{what}, {pace}")
 
 
-def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None]) -> State:
+def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None], pace: Pace) -> State:
     """One network from where its state file stands to the end; it then has the weights of its best epoch."""
     current = _begin(job, place)
     model = DistributedDataParallel(current.net)
@@ -122,7 +131,7 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
     steps = data.steps(training, job.spec.batch)
     saved = time.monotonic()
     while current.epoch < job.spec.epochs:
-        for batch in islice(_epoch(job, training, current.epoch, place), current.step, None):
+        for batch in pace.timed(islice(_epoch(job, training, current.epoch, place), current.step, None)):
             late = place.rank == 0 and time.monotonic() - saved > limits.interval
             stop, late = _step(job, model, current, batch, place, (limits.stop(), late), steps)
             if stop or late:
@@ -153,7 +162,7 @@ def _step(
     """One update of the weights by all processes together; whether any of them `asked` to stop, and to save."""
     done = len(current.loss) / (steps * job.spec.epochs)
     for group in current.optimiser.param_groups:
-        group["lr"] = job.spec.learning_rate * _rate(done)
+        group["lr"] = job.rate * _rate(done)
     loss = _loss(job, model, batch, place)
     current.optimiser.zero_grad()
     torch.autograd.backward(loss * place.world)
@@ -171,14 +180,15 @@ def _check(job: Job, current: State, what: str, value: float) -> None:
     """Raises InputError for a loss that is no number or is not going to come back."""
     if not (math.isfinite(value) and value < DIVERGED):
         where = f"{job.file.stem}, epoch {current.epoch}, step {current.step}"
-        wanted = f"a {what} that stays below {DIVERGED} nats with learning_rate {job.spec.learning_rate}"
+        wanted = f"a {what} that stays below {DIVERGED} nats with learning_rate {job.rate}"
         raise InputError(f"{where}: expected {wanted}, found {value}; the last good state is kept in {job.file}")
 
 
 def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor:
     """This process's part of the mean loss of the global batch."""
     codes, slot, real = (torch.from_numpy(a).to(place.device) for a in (batch.codes, batch.slot, batch.real))
-    return (job.objective.loss(model(codes), slot) * real).sum() / batch.total
+    output = forward(model, codes, job.spec.precision)
+    return (job.objective.loss(output, slot) * real).sum() / batch.total
 
 
 def _end_epoch(job: Job, current: State, place: Place) -> None:
@@ -200,7 +210,8 @@ def _validate(job: Job, net: nn.Module, place: Place) -> float:
     total = torch.zeros(2, dtype=torch.float64)
     for run, codes in zip(mine, data.read(job.source, mine), strict=True):
         slot = torch.full((len(run),), run.slot, device=place.device)
-        losses = job.objective.loss(net(torch.from_numpy(codes).to(place.device)), slot)
+        output = forward(net, torch.from_numpy(codes).to(place.device), job.spec.precision)
+        losses = job.objective.loss(output, slot)
         total += torch.tensor([float(losses.double().sum()), len(run)])
     loss, count = place.sum(total).tolist()
     return float(loss / count)
@@ -209,7 +220,7 @@ def _validate(job: Job, net: nn.Module, place: Place) -> float:
 def _begin(job: Job, place: Place) -> State:
     """The state as saved, or a fresh one, the same on every process."""
     net = job.network().to(place.device)
-    current = State(net, torch.optim.Adam(net.parameters(), lr=job.spec.learning_rate))
+    current = State(net, torch.optim.Adam(net.parameters(), lr=job.rate))
     arrays = place.from_first(lambda: state.load(job.file))
     if arrays is not None:
         state.restore(current, arrays)
@@ -238,9 +249,7 @@ def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, director
     if len(set(labels)) != len(labels):
         raise InputError(expected(f"train {name}: banks", "each ensemble once", labels))
     jobs = [
-        Job(
-            s, spec, seed, net, k, _directory(directory, spec, seed, s) / f"{s.ensemble.label}-{net}-seed{k}.checkpoint"
-        )
+        Job(s, spec, seed, net, k, _state(directory, spec, seed, s, f"{net}-seed{k}"))
         for s in sources
         for net, k in spec.networks
     ]
@@ -249,12 +258,12 @@ def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, director
     return jobs
 
 
-def _directory(directory: Path, spec: TrainSpec, seed: int, source: data.Source) -> Path:
-    """A directory of its own for everything that the numbers depend on, so that no state is mistaken for
-    another."""
+def _state(directory: Path, spec: TrainSpec, seed: int, source: data.Source, network: str) -> Path:
+    """The file of a network's state, in a directory of its own for everything else that the numbers depend on, so that
+    no state is mistaken for another."""
     e = source.ensemble
-    text = json.dumps([spec.model_dump(exclude={"blocks"}), seed, e.id, e.chains, e.draws], sort_keys=True)
-    return directory / hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = json.dumps([spec.model_dump(exclude={"blocks", "net"}), seed, e.id, e.chains, e.draws], sort_keys=True)
+    return directory / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{e.label}-{network}.checkpoint"
 
 
 def _finish(outputs: Sequence[Outputs], name: str, spec: TrainSpec, output: Path) -> str:

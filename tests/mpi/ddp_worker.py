@@ -1,5 +1,7 @@
-"""One process of a small training; started by torchrun as a module. Arguments: bank, directory, epochs."""
+"""One process of a small training; started by torchrun as a module. Arguments: bank, directory, and what to change in
+the specification, as JSON."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,10 +10,10 @@ from hpcrg.edges.torchrun import run_training
 from hpcrg.errors import EXIT_STATUS
 
 
-def main(bank: str, directory: str, epochs: str) -> None:
-    spec = TrainSpec(ensemble="small", cold=2, hot=2, seeds=3, epochs=int(epochs), batch=16)
+def main(bank: str, directory: str, changes: str) -> None:
+    given = {"ensemble": "small", "cold": 2, "hot": 2, "seeds": 3, "batch": 16} | json.loads(changes)
     base = Path(directory)
-    run_training([Path(bank)], "cnn", spec, 5, base / "series.h5", base / "state", interval=0.05)
+    run_training([Path(bank)], "cnn", TrainSpec(**given), 5, base / "series.h5", base / "state", interval=0.05)
 
 
 if __name__ == "__main__":

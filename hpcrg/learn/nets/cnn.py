@@ -28,7 +28,7 @@ class CNN(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """The output of each configuration."""
-        x = self.inputs.fields(codes)
+        x = self.inputs.fields(codes, self.head.weight)
         h = torch.tanh(self.first(periodic(x.flatten(0, 1)[:, None])))
         h = torch.tanh(self.second(periodic(h)))
         output: Tensor = self.head(pooled(h.reshape(*x.shape[:2], self.channels, -1)))[:, 0]

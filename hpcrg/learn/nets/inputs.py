@@ -29,10 +29,11 @@ class Inputs:
         """The colours that have a field; two states need one, since the other is its negative."""
         return [1] if self.states == 2 else list(range(self.states))
 
-    def fields(self, codes: Tensor) -> Tensor:
-        """(q delta - 1) / (q - 1) of each colour, which is +-1 for two states: [example, colour, *lattice]."""
+    def fields(self, codes: Tensor, like: Tensor) -> Tensor:
+        """(q delta - 1) / (q - 1) of each colour, which is +-1 for two states, in the numbers of the weights `like`:
+        [example, colour, *lattice]."""
         q = self.states
-        return torch.stack([(q * (codes == colour).float() - 1) / (q - 1) for colour in self.colours], dim=1)
+        return torch.stack([(q * (codes == colour).to(like) - 1) / (q - 1) for colour in self.colours], dim=1)
 
 
 def periodic(x: Tensor) -> Tensor:
@@ -42,6 +43,7 @@ def periodic(x: Tensor) -> Tensor:
 
 def pooled(sites: Tensor) -> Tensor:
     """Two numbers a channel from fields [example, colour, channel, site]: |<h>|, an order parameter, and <h^2>, a local
-    correlation, each averaged over colours: [example, 2 channels]."""
+    correlation, each averaged over colours: [example, 2 channels]. Sums are not taken in less than float32."""
+    sites = sites.to(torch.promote_types(sites.dtype, torch.float32))
     order = (sites.mean(3).square().mean(1) + SMALL).sqrt()
     return torch.cat([order, sites.square().mean((1, 3))], dim=1)

@@ -32,7 +32,7 @@ class ResNet(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """The output of each configuration."""
-        x = self.inputs.fields(codes)
+        x = self.inputs.fields(codes, self.head.weight)
         h = x.flatten(0, 1)[:, None]
         for halving, inner, outer in zip(self.halving, self.inner, self.outer, strict=True):
             h = torch.tanh(halving(periodic(h)))

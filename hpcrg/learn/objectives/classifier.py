@@ -32,7 +32,7 @@ class Classifier:
 
     def loss(self, output: Tensor, slot: Tensor) -> Tensor:
         """Weighted cross entropy of each example, in nats; `output` is the log odds of the cold phase."""
-        cold = (slot < self.cold).float()
+        cold = (slot < self.cold).to(output.dtype)
         half = (self.cold + self.hot) / 2
         weight = cold * (half / self.cold) + (1 - cold) * (half / self.hot)
         return weight * binary_cross_entropy_with_logits(output, cold, reduction="none")
