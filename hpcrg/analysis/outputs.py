@@ -119,7 +119,7 @@ def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: S
     rows = []
     for key in keys:
         for block, size in zip(blocks, sizes, strict=True):
-            slots = np.isin(block.temperatures, 1.0 / size.pool.betas)
+            slots = np.searchsorted(block.temperatures, 0.999 / size.pool.betas)
             held = block.held_out
             odds, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
             p = np.clip(odds, TINY, 1.0 - TINY)
@@ -130,8 +130,8 @@ def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: S
             rest = y - both[0] * m - both[1] * energy
             explained.append(1.0 - float(rest @ rest) / len(y))
             rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in both)])
-    return Table("What the outputs know: shares of the variance of their log-odds explained near the transition (weights "
-                 "in standard deviations)", columns, rows)  # fmt: skip
+    title = "What the outputs know: shares of the variance of their log-odds near the transition, by least squares"
+    return Table(f"{title} (weights in standard deviations)", columns, rows)
 
 
 def by_architecture(block: SeriesBlock, alone: str) -> SeriesBlock:
