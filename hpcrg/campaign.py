@@ -17,7 +17,7 @@ from hpcrg import misfits
 from hpcrg.ensemble import Ensemble, UpdateCall
 from hpcrg.errors import InputError, Unsupported, expected
 from hpcrg.lattice import Lattice
-from hpcrg.learning_specs import StackSpec, TrainSpec
+from hpcrg.learning_specs import HierarchySpec, StackSpec, TrainSpec
 from hpcrg.models import Model, make_model
 from hpcrg.producing import Series
 from hpcrg.series_specs import (
@@ -66,6 +66,7 @@ class Campaign(Spec):
     flow: dict[Name, FlowSpec] = Field({})
     train: dict[Name, TrainSpec] = Field({})
     stack: dict[Name, StackSpec] = Field({})
+    hierarchy: dict[Name, HierarchySpec] = Field({})
     percolation: dict[Name, PercolationSpec] = Field({})
     dimers: dict[Name, DimersSpec] = Field({})
     flat_histogram: dict[Name, FlatHistogramSpec] = Field({})

@@ -18,17 +18,19 @@ from statistics import median
 
 from hpcrg.campaign import Campaign
 from hpcrg.ensemble import Ensemble
-from hpcrg.learning_specs import ANNEALED, FOLDS, StackSpec, TrainSpec
+from hpcrg.learning_specs import ANNEALED, FOLDS, HierarchySpec, StackSpec, TrainSpec
 from hpcrg.plan import Cost, SeriesCost, Timings
 from hpcrg.provenance import Run, read_sidecar
 from hpcrg.specs import FlowSpec
 
 IMPORT = "import of the sampler"
 START = {"tune": 2.0, "sample": 2.5, "produce": 2.5, "inspect": 2.5, "flow": 9.0, "scale": 9.0, "train": 12.0,
-         "scale --train": 4.0, "stack": 6.0, "fields": 4.0, "evaluate": 4.0, "report": 10.5}  # fmt: skip
+         "scale --train": 4.0, "stack": 6.0, "fields": 4.0, "hierarchy": 6.0, "evaluate": 4.0,
+         "report": 10.5}  # fmt: skip
 """What a step takes beside its work, in imports of the sampler."""
 MEGABYTES = {"tune": 240, "sample": 235, "produce": 235, "inspect": 210, "flow": 300, "scale": 300, "train": 560,
-             "scale --train": 300, "stack": 450, "fields": 300, "evaluate": 260, "report": 260}  # fmt: skip
+             "scale --train": 300, "stack": 450, "fields": 300, "hierarchy": 300, "evaluate": 260,
+             "report": 260}  # fmt: skip
 """What a process takes before it holds data: the interpreter, libraries and kernels."""
 OPERATOR_SUM = 1.6
 """Nanoseconds a site, operator and level of a flow."""
@@ -40,6 +42,8 @@ SHARE = {"cnn": 1.0, "resnet": 0.8, "dense": 0.25}
 """Of that, by architecture."""
 WEIGHT = 0.4
 """Nanoseconds a weight, example and sweep of a machine; an update is two sweeps and two more for its gradient."""
+WHOLE, WINDOW = 50.0, 1e5
+"""Nanoseconds an iteration, level and configuration of a ring, or site of one whose windows are learned."""
 INSPECTING = 150.0
 """Nanoseconds a measurement."""
 INSPECTED = 40.0
@@ -149,6 +153,9 @@ def _others(campaign: Campaign, out: Path, costs: Sequence[Cost | SeriesCost]) -
             seconds = sum(_stack(stack, e) for e in groups[stack.ensemble])
             yield Step("stack", f"{name}{number}", out / file, 1, seconds, 0.0)
         yield Step("fields", name, out / "stack" / f"{name}.json", 1, 0.0, 0.0)
+    for name, hierarchy in campaign.hierarchy.items():
+        seconds = sum(_hierarchy(hierarchy, e) for e in groups[hierarchy.ensemble])
+        yield Step("hierarchy", name, out / "hierarchy" / f"{name}.json", 1, seconds, 0.0)
     for name in campaign.series_specs:
         yield Step("evaluate", name, out / "evaluate" / f"{name}.json", 1, 0.0, 0.0)
     yield Step("report", "", out / "report.html", 1, 0.0, 0.0)
@@ -173,6 +180,13 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
     updates = 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
     networks = spec.seeds * sum(SHARE[net] for net in spec.net)
     return PASS * 1e-9 * spec.channels * e.geometry.volume * networks * (updates + draws * e.slots)
+
+
+def _hierarchy(spec: HierarchySpec, e: Ensemble) -> float:
+    """Seconds of one core: every start of networks and trees, as if all iterations were needed."""
+    fits = 2 * min(spec.folds, e.chains) * spec.starts * spec.iterations
+    cost = WHOLE * 2**e.size if spec.window == "whole" else WINDOW * e.size
+    return 1e-9 * fits * spec.levels * cost
 
 
 def _stack(spec: StackSpec, e: Ensemble) -> float:

@@ -16,6 +16,8 @@ RATES: Mapping[Net, float] = {"cnn": 0.02, "resnet": 0.005, "dense": 0.02}
 Control = Literal["shuffled", "random", "unregularised", "permuted"]
 PLAIN = "plain"
 """The stack itself among its controls."""
+MOST_SITES = 20
+"""Of a ring whose configurations have a probability each."""
 STACK_SCHEMA = "hpcrg.stack/1"
 """Of the file of one seed of a stack."""
 FOLDS = 10
@@ -65,6 +67,21 @@ class TrainSpec(Spec):
     def networks(self) -> list[tuple[Net, int]]:
         """Architecture and seed of every network that is trained on a bank."""
         return [(net, seed) for net in self.net for seed in range(self.seeds)]
+
+
+class HierarchySpec(Spec):
+    """Hierarchical Bayesian networks, and trees, on one group of rings of two-valued spins at a single temperature:
+    `levels` times doubled from a ring of size / 2^levels spins. They are learned from the marginals of all windows of
+    `window` neighbours in the training chains, or, with `window: whole`, from whole configurations; of `starts` random
+    starts the one with the least loss is kept. Each of `folds` folds of chains is tested on by a network that was not
+    shown it."""
+
+    ensemble: str
+    levels: Annotated[int, Field(ge=1, le=4)]
+    window: Annotated[int, Field(ge=2, le=8)] | Literal["whole"] = 4
+    starts: Positive = 3
+    folds: Annotated[int, Field(ge=2)] = 4
+    iterations: Positive = 400
 
 
 class StackSpec(Spec):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpcrg.errors import InputError, expected
 from hpcrg.lattice import Lattice
-from hpcrg.learning_specs import StackSpec, TrainSpec
+from hpcrg.learning_specs import MOST_SITES, HierarchySpec, StackSpec, TrainSpec
 from hpcrg.local_sums import LocalSums
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
@@ -109,6 +109,29 @@ def stack_problems(where: str, stack: StackSpec, spec: EnsembleSpec, model: Mode
         yield f"{where}.operators: {error}"
 
 
+def hierarchy_problems(
+    where: str, hierarchy: HierarchySpec, spec: EnsembleSpec, model: Model, lattice: Lattice
+) -> Iterator[str]:
+    """What keeps a hierarchical network from its ensemble."""
+    yield from disorder_problems(where, model)
+    if model.states != 2:
+        yield expected(f"{where}.ensemble", "an ensemble of a model of two-valued spins", model.name)
+    if (lattice.kind, lattice.boundary, lattice.dimension) != ("hypercubic", "periodic", 1):
+        found = f"{lattice.kind}, {lattice.boundary}, {lattice.dimension}"
+        yield expected(f"{where}.ensemble", "rings: a periodic hypercubic lattice of 1 dimension", found)
+    if spec.ladder.slots != 1 or len(spec.sizes) != 1:
+        found = f"{spec.ladder.slots} and {len(spec.sizes)}"
+        yield f"{where}.ensemble: expected an ensemble of one size at one temperature, found {found}"
+    halved = 2**hierarchy.levels
+    for size in spec.sizes:
+        if size > MOST_SITES or size % halved or size == halved:
+            yield (f"{where}.levels: expected rings of at most {MOST_SITES} spins that 2^{hierarchy.levels} = {halved} "
+                   f"divides into more than one, found ensembles.{hierarchy.ensemble}.sizes {size}")  # fmt: skip
+    if spec.chains < hierarchy.folds:
+        yield (f"{where}.folds: expected at most as many folds as chains, found {hierarchy.folds} and "
+               f"ensembles.{hierarchy.ensemble}.chains {spec.chains}")  # fmt: skip
+
+
 def tested_chains(chains: int, seeds: int) -> int:
     """How many chains some seed holds out: those whose number, by the folds, is that of a seed."""
     whole, rest = divmod(chains, max(seeds, FEWEST_SPLIT))
@@ -148,5 +171,6 @@ def operator_problems(where: str, flow: FlowSpec, sizes: Sequence[int], model: M
 
 CHECKS: Mapping[str, Callable[[str, Any, EnsembleSpec, Model, Lattice], Iterator[str]]] = {
     "scale": scale_problems, "flow": flow_problems, "train": train_problems, "stack": stack_problems,
+    "hierarchy": hierarchy_problems,
 }  # fmt: skip
 """By the key of a campaign under which analyses of an ensemble stand."""

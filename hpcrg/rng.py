@@ -39,6 +39,7 @@ class Purpose(IntEnum):
     DIMERS = 12
     PROBABILITY_CHANGING = 13
     STACK = 14
+    HIERARCHY = 15
 
 
 def _sequence(seed: int, purpose: Purpose, address: tuple[int, ...]) -> np.random.SeedSequence:

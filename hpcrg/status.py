@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hpcrg.bank import headline, is_produced, open_bank, read_produced
 from hpcrg.campaign import Campaign
@@ -51,7 +52,8 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
     found += [_series(s, out, now) for s in campaign.series()]
     banks = {e.label: out / "banks" / f"{e.label}.h5" for e in campaign.ensembles()}
     groups = {e.label: e.group for e in campaign.ensembles()}
-    for verb, specs in (("flow", campaign.flow), ("scale", campaign.scale), ("train", campaign.train)):
+    for verb in ("flow", "scale", "train", "hierarchy"):
+        specs: Mapping[str, Any] = getattr(campaign, verb)
         for name, spec in specs.items():
             needed = [banks[label] for label, group in groups.items() if group == spec.ensemble]
             made = out / verb / f"{name}.json" if verb != "train" else out / verb / name / "estimates.json"
@@ -69,6 +71,7 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
     ]
     estimates += [out / "train" / n / "estimates.json" for n in campaign.train]
     estimates += [out / "stack" / f"{n}.json" for n in campaign.stack]
+    estimates += [out / "hierarchy" / f"{n}.json" for n in campaign.hierarchy]
     estimates += [out / "evaluate" / f"{n}.json" for n in campaign.series_specs]
     return [*found, _analysis("report", out / "report.html", estimates)]
 

@@ -119,7 +119,7 @@ def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: S
     rows = []
     for key in keys:
         for block, size in zip(blocks, sizes, strict=True):
-            slots = np.searchsorted(block.temperatures, 0.999 / size.pool.betas)
+            slots = np.abs(block.temperatures[:, None] - 1.0 / size.pool.betas).argmin(axis=0)
             held = block.held_out
             odds, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
             p = np.clip(odds, TINY, 1.0 - TINY)

@@ -162,6 +162,24 @@ def fields(
 
 
 @app.command()
+def hierarchy(
+    campaign: CampaignFile,
+    bank: Annotated[Path, typer.Argument(metavar="BANK", help="The bank file, of a ring.")],
+    name: Annotated[str, typer.Option("--hierarchy", help="The name under `hierarchy` in the campaign.")],
+    output: Output,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Learn hierarchical Bayesian networks and trees from a bank and test them on chains they never saw."""
+    from hpcrg.campaign import load
+    from hpcrg.edges.stacking import run_hierarchy
+
+    loaded = load(campaign)
+    spec = _named(loaded.hierarchy, "hierarchy", name)
+    with told(output, f"hierarchy {name}"):
+        _write(output, run_hierarchy(bank, name, spec, loaded.seed, time_limit))
+
+
+@app.command()
 def report(
     campaign: CampaignFile,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Estimates and figure files.")],

@@ -1,4 +1,4 @@
-"""Training one seed of a stack of machines in this process."""
+"""Training stacks of machines and hierarchical networks in this process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import numpy as np
 
 from hpcrg import checkpoint
 from hpcrg.edges.job import job
+from hpcrg.edges.signals import stop_requests
 from hpcrg.errors import InputError, expected
-from hpcrg.learning_specs import STACK_SCHEMA, StackSpec
+from hpcrg.estimate import Estimate
+from hpcrg.figures import FigureData
+from hpcrg.learning_specs import STACK_SCHEMA, HierarchySpec, StackSpec
+from hpcrg.progress import reporting
 
 STATE = "checkpoint"
 
@@ -46,3 +50,17 @@ def run_stack(
         }  # fmt: skip
         arrays: stack.Arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         checkpoint.save(output, arrays | {"order": wanted.order} | stack.named(machines) | found)
+
+
+def run_hierarchy(
+    bank: Path, name: str, spec: HierarchySpec, seed: int, time_limit: float | None
+) -> tuple[list[Estimate], FigureData]:
+    """What hierarchical networks and trees make of a bank."""
+    import torch
+
+    from hpcrg.learn import data, hierarchies
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    with stop_requests(time_limit) as stop, reporting(f"hierarchy {name}") as report:
+        return hierarchies.run(data.source(bank), name, spec, seed, stop, report)

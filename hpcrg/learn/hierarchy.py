@@ -28,9 +28,8 @@ import torch
 from torch import Tensor
 
 from hpcrg.errors import Unsupported, expected
+from hpcrg.learning_specs import MOST_SITES
 
-MOST_SITES = 20
-"""Of a distribution that is held whole."""
 COPY = ((0.0, -math.inf, -math.inf, -math.inf), (-math.inf, -math.inf, -math.inf, 0.0))
 
 

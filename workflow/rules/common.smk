@@ -52,6 +52,7 @@ wildcard_constraints:
     scale="|".join(CAMPAIGN.scale) or "none",
     train="|".join(CAMPAIGN.train) or "none",
     stack="|".join(CAMPAIGN.stack) or "none",
+    hierarchy="|".join(CAMPAIGN.hierarchy) or "none",
     number=r"\d+",
 
 

@@ -30,3 +30,20 @@ rule fields:
         **SITE.place("cpu"),
     shell:
         "hpcrg fields {params.campaign:q} {input:q} --stack {wildcards.stack} --output {output.estimates:q}"
+
+
+rule hierarchy:
+    input:
+        lambda wildcards: banks_of(CAMPAIGN.hierarchy[wildcards.hierarchy].ensemble),
+    output:
+        estimates=f"{OUT}/hierarchy/{{hierarchy}}.json",
+        figures=f"{OUT}/hierarchy/{{hierarchy}}.figures.json",
+    params:
+        campaign=CAMPAIGN_FILE,
+        spec=lambda wildcards: CAMPAIGN.hierarchy[wildcards.hierarchy].model_dump_json(),
+        seed=CAMPAIGN.seed,
+    resources:
+        **asked("hierarchy"),
+        **SITE.place("cpu"),
+    shell:
+        "hpcrg hierarchy {params.campaign:q} {input:q} --hierarchy {wildcards.hierarchy} --output {output.estimates:q}"
