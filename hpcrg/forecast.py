@@ -42,7 +42,7 @@ SHARE = {"cnn": 1.0, "resnet": 0.8, "dense": 0.25}
 """Of that, by architecture."""
 WEIGHT = 0.4
 """Nanoseconds a weight, example and sweep of a machine; an update is two sweeps and two more for its gradient."""
-WHOLE, WINDOW = 50.0, 1e5
+WHOLE, WINDOW = 50.0, 2.5e5
 """Nanoseconds an iteration, level and configuration of a ring, or site of one whose windows are learned."""
 INSPECTING = 150.0
 """Nanoseconds a measurement."""

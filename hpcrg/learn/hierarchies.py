@@ -2,9 +2,10 @@
 
 Every fold of chains is tested by the network of the best of some starts, learned from the chains outside it. -ln p of
 the test draws per site is an estimate of the entropy plus the divergence of what was learned: no distribution is below
-the entropy, the network can reach it (hierarchy.insertion), and a tree cannot. The couplings of the levels are those of
-Ising rings with the same mean product of neighbours; decimation has tanh K' = tanh^2 K, which a network need not
-follow, since what its hidden levels mean is for it to choose.
+the entropy, the network can reach it (hierarchy.insertion), and a tree cannot. Less -ln p of the same draws under the
+true distribution, beta E + ln Z, it is the divergence without the noise that both share. The couplings of the levels
+are those of Ising rings with the same mean product of neighbours; decimation has tanh K' = tanh^2 K, which a network
+need not follow, since what its hidden levels mean is for it to choose.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from torch import Tensor
 
+from hpcrg.bank import open_bank
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, Interrupted, expected
 from hpcrg.estimate import Estimate, Reference, format_error
@@ -55,7 +57,7 @@ def run(
     sites = source.ensemble.size
     if sites % 2**spec.levels or sites == 2**spec.levels:
         wanted = f"a ring that {2**spec.levels} divides and that leaves 2 spins or more"
-        raise InputError(expected(f"hierarchy {name}: {source.ensemble.label}", wanted, f"{sites} spins"))
+        raise InputError(expected(f"hierarchy {name}: {source.ensemble.label}: spins", wanted, sites))
     counts = _counts(source)
     kinds, folds = (NETWORK, TREE), min(spec.folds, len(counts))
     tested: dict[str, Tested] = {}
@@ -142,6 +144,14 @@ def coupling(p: Values) -> float:
     return math.atanh(brentq(beyond, 0.0, 1 - 1e-15)) if 0 < mean < 1 - 1e-12 else math.inf if mean else 0.0
 
 
+def _truth(source: data.Source, ln_z: float) -> Values:
+    """-ln p per site of the draws of every chain under the distribution that they were drawn from."""
+    e = source.ensemble
+    with open_bank(source.path) as bank:
+        energy = [float(bank.at_draws("energy", c, 0, 0, e.draws).mean()) for c in range(e.chains)]
+    return e.betas[0] * np.array(energy) / e.size + ln_z
+
+
 def _told(
     source: data.Source, name: str, spec: HierarchySpec, tested: Mapping[str, Tested]
 ) -> tuple[list[Estimate], FigureData]:
@@ -149,19 +159,25 @@ def _told(
     exact = thermal(e.system, e.betas[0])
     entropy = exact.ln_z.value + e.betas[0] * exact.energy.value if exact else None
     reference = None if entropy is None else Reference(entropy, source="exact entropy")
+    truth = _truth(source, exact.ln_z.value) if exact else None
     notes, rows = [], []
     for kind, t in tested.items():
         n = len(t.loss)
         mean, error = float(t.loss.mean()), float(t.loss.std(ddof=1)) / math.sqrt(n)
-        beyond = "" if entropy is None else f"{mean - entropy:+.2g} ({(mean - entropy) / error:+.1f})"
-        rows.append([kind, str(n), format_error(mean, error), beyond, f"{t.left.min():.1e} to {t.left.max():.1e}"])
+        beyond, paired = "", ""
+        if entropy is not None and truth is not None:
+            beyond = f"{mean - entropy:+.2g} ({(mean - entropy) / error:+.1f})"
+            apart = t.loss - truth
+            paired = f"{apart.mean():.2g} +- {apart.std(ddof=1) / math.sqrt(n):.1g}"
+        left = f"{t.left.min():.1e} to {t.left.max():.1e}"
+        rows.append([kind, str(n), format_error(mean, error), beyond, paired, left])
         if entropy is not None and mean + BELOW * error < entropy:
             text = f"hierarchy {name}, {kind}: -ln p = {mean:.6f} a site is below the exact entropy {entropy:.6f}"
             notes.append(Note("failure", f"{text}; the test data are wrong"))
     known = "" if entropy is None else f"; exact entropy {entropy:.7f}"
     learned_from = "whole configurations" if spec.window == "whole" else f"windows of {spec.window}"
     columns = ["learned", "chains", "-ln p a site of chains held out", "less the entropy (standard errors)",
-               "training loss left, nats, by fold"]  # fmt: skip
+               "divergence, on the same draws", "training loss left, nats, by fold"]  # fmt: skip
     tables = [Table(f"{name}: {e.size} spins, from {learned_from}{known}", columns, rows)]
     loss = tested[NETWORK].loss
     replicas = (loss.sum() - loss) / (len(loss) - 1)
