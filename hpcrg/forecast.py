@@ -37,7 +37,7 @@ OPERATOR_SUM = 1.6
 REDUCING = 1800.0
 """Nanoseconds a measurement of all reductions of a scaling analysis."""
 PASS = 12.0
-"""Nanoseconds a site, channel and pass of a cnn; an update of the weights is three passes."""
+"""Nanoseconds a site, colour, channel and pass of a cnn; an update of the weights is three passes."""
 SHARE = {"cnn": 1.0, "resnet": 0.8, "dense": 0.25}
 """Of that, by architecture."""
 WEIGHT = 0.4
@@ -179,7 +179,9 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
     draws = e.draws * e.chains / max(2, spec.seeds)
     updates = 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
     networks = spec.seeds * sum(SHARE[net] for net in spec.net)
-    return PASS * 1e-9 * spec.channels * e.geometry.volume * networks * (updates + draws * e.slots)
+    colours = 1 if e.physics.states == 2 else e.physics.states
+    sites = e.geometry.volume * colours
+    return PASS * 1e-9 * spec.channels * sites * networks * (updates + draws * e.slots)
 
 
 def _hierarchy(spec: HierarchySpec, e: Ensemble) -> float:
