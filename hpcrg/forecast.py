@@ -177,7 +177,11 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
     """Seconds of one core: updates of the weights on the labelled draws of the chains in training, and one pass over
     all of those held out, for every seed."""
     draws = e.draws * e.chains / max(2, spec.seeds)
-    updates = 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
+    updates = (
+        0.0
+        if spec.size not in (None, e.size)
+        else 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
+    )
     networks = spec.seeds * sum(SHARE[net] for net in spec.net)
     colours = 1 if e.physics.states == 2 else e.physics.states
     sites = e.geometry.volume * colours

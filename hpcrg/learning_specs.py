@@ -11,6 +11,8 @@ from hpcrg.specs import Positive, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Net = Literal["cnn", "resnet", "dense"]
+ANY_SIZE: Mapping[Net, bool] = {"cnn": True, "resnet": True, "dense": False}
+"""Whether an architecture takes lattices of other sizes than the one that it was trained on."""
 RATES: Mapping[Net, float] = {"cnn": 0.02, "resnet": 0.005, "dense": 0.02}
 """Of Adam, by architecture. At 0.02 the residual network learns chaotically, and one in four does not learn at all."""
 Control = Literal["shuffled", "random", "unregularised", "permuted"]
@@ -32,9 +34,11 @@ class TrainSpec(Spec):
     """Networks trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
     of the ladder and never from a critical point. Every architecture in `net` (one, or a list) is trained with every
     seed, and every seed holds out a different fold of chains. Without a `learning_rate` those of RATES are used. With
-    `precision: bfloat16` products are taken in 8 significant bits, sums and weights stay in float32."""
+    `precision: bfloat16` products are taken in 8 significant bits, sums and weights stay in float32. Every lattice size
+    has networks of its own, or, with `size`, those that were trained on this one serve all."""
 
     ensemble: str
+    size: Positive | None = None
     net: Annotated[tuple[Net, ...], Field(min_length=1)] = Field(("cnn",), strict=False)
     objective: Literal["classifier"] = "classifier"
     cold: Positive

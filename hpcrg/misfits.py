@@ -8,7 +8,7 @@ from typing import Any
 
 from hpcrg.errors import InputError, expected
 from hpcrg.lattice import Lattice
-from hpcrg.learning_specs import MOST_SITES, HierarchySpec, StackSpec, TrainSpec
+from hpcrg.learning_specs import ANY_SIZE, MOST_SITES, HierarchySpec, StackSpec, TrainSpec
 from hpcrg.local_sums import LocalSums
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
@@ -86,6 +86,13 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Mode
         yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
                f"found {train.cold} + {train.hot}")  # fmt: skip
     yield from size_problems(where, train, spec)
+    if train.size is not None:
+        if train.size not in spec.sizes:
+            yield expected(f"{where}.size", f"one of ensembles.{train.ensemble}.sizes", train.size)
+        for net in train.net:
+            if not ANY_SIZE[net]:
+                others = ", ".join(n for n, fits in ANY_SIZE.items() if fits)
+                yield expected(f"{where}.net", f"with `size`, architectures that take any size: {others}", net)
     yield from block_problems(where, train, spec.draws, "draws", tested_chains(spec.chains, train.seeds))
 
 

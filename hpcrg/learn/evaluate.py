@@ -30,9 +30,11 @@ Values = NDArray[np.float64]
 @dataclass(frozen=True)
 class Outputs:
     """One network's numbers on its seed's held-out chains: values by name and the posterior probability of the cold
-    half, each [chain, slot, draw]; the threshold of the |m| baseline; the curves of its training."""
+    half, each [chain, slot, draw]; the threshold of the |m| baseline; the curves of its training. `source` is the bank
+    it was tested on, `trained` the one it was trained on."""
 
     source: data.Source
+    trained: data.Source
     split: data.Split
     net: str
     number: int
@@ -51,7 +53,7 @@ class Outputs:
 
 
 def held_out(
-    source: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
+    source: data.Source, trained: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
     which: tuple[str, int], place: Place, stop: Callable[[], bool],
 ) -> Outputs:  # fmt: skip
     """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has
@@ -61,9 +63,10 @@ def held_out(
         where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
         raise Interrupted(f"{where}: stopped after training; the network is kept")
     if place.rank:
-        return Outputs(source, split, *which, {"p": p}, p, float("nan"))
-    with open_bank(source.path) as bank:
+        return Outputs(source, trained, split, *which, {"p": p}, p, float("nan"))
+    with open_bank(trained.path) as bank:
         threshold = _threshold(bank, split.training, spec)
+    with open_bank(source.path) as bank:
         energy = _each(bank, split.test, lambda c, s: bank.at_draws("energy", c, s, 0, bank.draws) * 1.0)
         m2 = _each(bank, split.test, lambda c, s: _order2(bank, c, s))
     size = np.sqrt(m2)
@@ -71,7 +74,7 @@ def held_out(
               "energy": energy}  # fmt: skip
     betas = np.array(source.ensemble.betas)
     f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
-    return Outputs(source, split, *which, values, posterior.cold_probability(energy, betas, f), threshold)
+    return Outputs(source, trained, split, *which, values, posterior.cold_probability(energy, betas, f), threshold)
 
 
 @torch.no_grad()

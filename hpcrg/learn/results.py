@@ -65,7 +65,9 @@ def collect(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Result:
 def networks(directory: Path, name: str, outputs: Iterable[Outputs]) -> None:
     """Write each network: its weights by name and, as JSON, what it was trained on."""
     for o in outputs:
-        e = o.source.ensemble
+        if o.source is not o.trained:
+            continue
+        e = o.trained.ensemble
         about = {"label": e.label, "ensemble": e.id, "net": o.net, "seed": o.number, "abs_m_threshold": o.threshold}
         about |= {"training": o.split.training, "validation": o.split.validation, "test": o.split.test}
         text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,12 @@ class Job:
     net: Net
     number: int
     file: Path
+    others: Sequence[data.Source] = ()
+
+    @property
+    def tested(self) -> list[data.Source]:
+        """The banks that this network is tested on: its own, and `others` of other sizes."""
+        return [self.source, *self.others]
 
     @cached_property
     def split(self) -> data.Split:
@@ -110,9 +116,10 @@ def run(
         what = f"{job.source.ensemble.label} {job.net} seed {job.number}"
         pace = Pace()
         trained = train(job, place, limits, partial(_part, report, what, pace, index, len(jobs)), pace)
-        outputs.append(held_out(job.source, job.split, spec, job.objective, trained.net, (job.net, job.number), place,
-                                limits.stop))  # fmt: skip
-        outputs[-1] = outputs[-1].with_curves(trained.loss, trained.validation, trained.best)
+        for tested in job.tested:
+            found = held_out(tested, job.source, job.split, spec, job.objective, trained.net, (job.net, job.number),
+                             place, limits.stop)  # fmt: skip
+            outputs.append(found.with_curves(trained.loss, trained.validation, trained.best))
     report(1.0, "writing")
     result = place.from_first(lambda: _finish(outputs, name, spec, output))
     if result:
@@ -253,6 +260,14 @@ def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, director
         for s in sources
         for net, k in spec.networks
     ]
+    if spec.size is not None:
+        jobs = [
+            replace(j, others=[s for s in sources if s is not j.source])
+            for j in jobs
+            if j.source.ensemble.size == spec.size
+        ]
+    if not jobs:
+        raise InputError(expected(f"train {name}: size", f"that of a bank, one of {', '.join(labels)}", spec.size))
     for job in jobs:
         _ = job.split, job.objective
     return jobs
@@ -262,7 +277,9 @@ def _state(directory: Path, spec: TrainSpec, seed: int, source: data.Source, net
     """The file of a network's state, in a directory of its own for everything else that the numbers depend on, so that
     no state is mistaken for another."""
     e = source.ensemble
-    text = json.dumps([spec.model_dump(exclude={"blocks", "net"}), seed, e.id, e.chains, e.draws], sort_keys=True)
+    text = json.dumps(
+        [spec.model_dump(exclude={"blocks", "net", "size"}), seed, e.id, e.chains, e.draws], sort_keys=True
+    )
     return directory / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{e.label}-{network}.checkpoint"
 
 

@@ -105,6 +105,33 @@ def test_the_series_are_those_of_the_same_draws(bank, drawn, tmp_path, place):
         np.testing.assert_allclose(block.values["abs_m"][seed, chain], np.abs(order[chain]) / 16)
 
 
+def test_networks_of_one_size_serve_all(small, bank, tmp_path, place):
+    """The same weights as without `size`, and outputs on chains of the other size, of the same fold; |m| is judged by
+    the threshold of the size that was trained on."""
+    four = bank()
+    spins = np.where(np.random.default_rng(1).random((CHAINS, len(BETAS), DRAWS, 8, 8)) < 0.9, 1, -1).astype(np.int8)
+    bonds = spins.astype(np.int64) * (np.roll(spins, 1, -1) + np.roll(spins, 1, -2))
+    series = {"energy": -bonds.sum((-1, -2)), "order": spins.sum((-1, -2), dtype=np.int64)}
+    eight = tmp_path / "eight.h5"
+    write_bank(eight, small(betas=BETAS, chains=CHAINS, draws=DRAWS, measure=4, keep=4), spins, series)
+    for name, size in (("each", None), ("four", 4)):
+        limits = Limits(1e9, lambda: False)
+        spec = SPEC.model_copy(update={"size": size})
+        run([four, eight], "cnn", spec, 5, tmp_path / name / "series.h5", tmp_path / name / "state", place, limits,
+            lambda f, text: None)  # fmt: skip
+    each, one = (read_series(tmp_path / name / "series.h5") for name in ("each", "four"))
+    np.testing.assert_array_equal(each[0].values["p"], one[0].values["p"])
+    np.testing.assert_array_equal(each[1].held_out, one[1].held_out)
+    assert one[1].attrs["abs_m_threshold"] == one[0].attrs["abs_m_threshold"] != each[1].attrs["abs_m_threshold"]
+    assert not np.array_equal(each[1].values["p"], one[1].values["p"], equal_nan=True)
+    assert sorted(f.name for f in (tmp_path / "four/networks").iterdir()) == [
+        f"cnn-small-L4-cnn-seed{k}.network" for k in range(3)
+    ]
+    with pytest.raises(InputError, match=r"size: expected that of a bank.*found 12"):
+        run([four], "cnn", SPEC.model_copy(update={"size": 12}), 5, tmp_path / "x.h5", tmp_path / "x", place, limits,
+            lambda f, text: None)  # fmt: skip
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(bank, tmp_path, place):
     path = bank()
     outputs = [go(path, tmp_path / name, place, seed=seed) for name, seed in (("a", 5), ("b", 5), ("c", 6))]
