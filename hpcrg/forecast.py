@@ -191,7 +191,8 @@ def _train(spec: TrainSpec, e: Ensemble) -> float:
 def _hierarchy(spec: HierarchySpec, e: Ensemble) -> float:
     """Seconds of one core: every start of networks and trees, as if all iterations were needed."""
     fits = 2 * min(spec.folds, e.chains) * spec.starts * spec.iterations
-    cost = WHOLE * 2**e.size if spec.window == "whole" else WINDOW * e.size
+    sites = e.geometry.volume
+    cost = WHOLE * 2**sites if spec.window == "whole" else WINDOW * sites
     return 1e-9 * fits * spec.levels * cost
 
 

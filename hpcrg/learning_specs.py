@@ -19,7 +19,9 @@ Control = Literal["shuffled", "random", "unregularised", "permuted"]
 PLAIN = "plain"
 """The stack itself among its controls."""
 MOST_SITES = 20
-"""Of a ring whose configurations have a probability each."""
+"""Of a lattice whose configurations have a probability each."""
+WIDEST = {1: 8, 2: 3}
+"""Windows of hierarchical networks, by the dimension of the lattice."""
 STACK_SCHEMA = "hpcrg.stack/1"
 """Of the file of one seed of a stack."""
 FOLDS = 10
@@ -74,15 +76,15 @@ class TrainSpec(Spec):
 
 
 class HierarchySpec(Spec):
-    """Hierarchical Bayesian networks, and trees, on one group of rings of two-valued spins at a single temperature:
-    `levels` times doubled from a ring of size / 2^levels spins. They are learned from the marginals of all windows of
-    `window` neighbours in the training chains, or, with `window: whole`, from whole configurations; of `starts` random
-    starts the one with the least loss is kept. Each of `folds` folds of chains is tested on by a network that was not
-    shown it."""
+    """Hierarchical Bayesian networks, and trees, on one group of rings or square tori of two-valued spins at a single
+    temperature: `levels` times doubled from size / 2^levels. They are learned from the marginals of all windows of
+    `window` neighbours (on a torus as many rows and columns, at most 3) in the training chains, or, with
+    `window: whole`, from whole configurations; of `starts` random starts the one with the least loss is kept. Each of `folds` folds of
+    chains is tested on by a network that was not shown it."""
 
     ensemble: str
     levels: Annotated[int, Field(ge=1, le=4)]
-    window: Annotated[int, Field(ge=2, le=8)] | Literal["whole"] = 4
+    window: Annotated[int, Field(ge=2, le=8)] | Literal["whole"] = "whole"
     starts: Positive = 3
     folds: Annotated[int, Field(ge=2)] = 4
     iterations: Positive = 400

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpcrg.errors import InputError, expected
 from hpcrg.lattice import Lattice
-from hpcrg.learning_specs import ANY_SIZE, MOST_SITES, HierarchySpec, StackSpec, TrainSpec
+from hpcrg.learning_specs import ANY_SIZE, MOST_SITES, WIDEST, HierarchySpec, StackSpec, TrainSpec
 from hpcrg.local_sums import LocalSums
 from hpcrg.models import Model
 from hpcrg.operators import EVEN, ODD, make_table, require_distinct, sums_for
@@ -123,17 +123,21 @@ def hierarchy_problems(
     yield from disorder_problems(where, model)
     if model.states != 2:
         yield expected(f"{where}.ensemble", "an ensemble of a model of two-valued spins", model.name)
-    if (lattice.kind, lattice.boundary, lattice.dimension) != ("hypercubic", "periodic", 1):
-        found = f"{lattice.kind}, {lattice.boundary}, {lattice.dimension}"
-        yield expected(f"{where}.ensemble", "rings: a periodic hypercubic lattice of 1 dimension", found)
+    dimension = lattice.dimension
+    if (lattice.kind, lattice.boundary) != ("hypercubic", "periodic") or dimension not in WIDEST:
+        found = f"{lattice.kind}, {lattice.boundary}, {dimension}"
+        yield expected(f"{where}.ensemble", "a periodic hypercubic lattice of 1 or 2 dimensions", found)
+        return
     if spec.ladder.slots != 1 or len(spec.sizes) != 1:
         found = f"{spec.ladder.slots} and {len(spec.sizes)}"
         yield f"{where}.ensemble: expected an ensemble of one size at one temperature, found {found}"
     halved = 2**hierarchy.levels
     for size in spec.sizes:
-        if size > MOST_SITES or size % halved or size == halved:
-            yield (f"{where}.levels: expected rings of at most {MOST_SITES} spins that 2^{hierarchy.levels} = {halved} "
-                   f"divides into more than one, found ensembles.{hierarchy.ensemble}.sizes {size}")  # fmt: skip
+        if size**dimension > MOST_SITES or size % halved or size == halved:
+            yield (f"{where}.levels: expected sizes that 2^{hierarchy.levels} = {halved} divides into 2 or more, with "
+                   f"at most {MOST_SITES} sites, found ensembles.{hierarchy.ensemble}.sizes {size}")  # fmt: skip
+    if hierarchy.window != "whole" and hierarchy.window > WIDEST[dimension]:
+        yield expected(f"{where}.window", f"whole, or at most {WIDEST[dimension]}", hierarchy.window)
     if spec.chains < hierarchy.folds:
         yield (f"{where}.folds: expected at most as many folds as chains, found {hierarchy.folds} and "
                f"ensembles.{hierarchy.ensemble}.chains {spec.chains}")  # fmt: skip

@@ -1,11 +1,12 @@
-"""Hierarchical Bayesian networks on banks: learned from some chains of a ring, tested on the others, beside trees.
+"""Hierarchical Bayesian networks on banks: learned from some chains of a ring or a small torus, tested on the others,
+beside trees.
 
 Every fold of chains is tested by the network of the best of some starts, learned from the chains outside it. -ln p of
 the test draws per site is an estimate of the entropy plus the divergence of what was learned: no distribution is below
-the entropy, the network can reach it (hierarchy.insertion), and a tree cannot. Less -ln p of the same draws under the
-true distribution, beta E + ln Z, it is the divergence without the noise that both share. The couplings of the levels
-are those of Ising rings with the same mean product of neighbours; decimation has tanh K' = tanh^2 K, which a network
-need not follow, since what its hidden levels mean is for it to choose.
+the entropy, a network can reach that of a ring (hierarchy.insertion), and a tree cannot. Less -ln p of the same draws
+under the true distribution, beta E + ln Z, it is the divergence without the noise that both share. Products of
+neighbours are shown by level; decimation of a ring has <s s'>' = <s s'>^2 but for its closure, which a network need not follow,
+since what its hidden levels mean is for it to choose.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from torch import Tensor
 
 from hpcrg.bank import open_bank
@@ -28,6 +28,7 @@ from hpcrg.exact_energy import thermal
 from hpcrg.figures import Curve, Figure, FigureData, Note, Table
 from hpcrg.learn import data
 from hpcrg.learn.hierarchy import Hierarchy, fit, log_loss, random_hierarchy, window_loss
+from hpcrg.learn.plane import Plane, plane_log_loss, plane_window_loss, random_plane
 from hpcrg.learning_specs import HierarchySpec
 from hpcrg.rng import Purpose, id_words, stream
 
@@ -41,107 +42,123 @@ Counts = NDArray[np.int64]
 @dataclass(frozen=True)
 class Tested:
     """One kind of network: -ln p per site of every chain by the fold that held it out, and, by fold, what was left of
-    the loss over that of the training data themselves, and the couplings of the levels, the coarsest first."""
+    the loss over that of the training data themselves, and the mean product of
+    neighbours by level, the coarsest first."""
 
     loss: Values
     left: Values
-    couplings: Values
+    products: Values
 
 
 def run(
     source: data.Source, name: str, spec: HierarchySpec, seed: int, stop: Callable[[], bool],
     report: Callable[[float, str], None],
 ) -> tuple[list[Estimate], FigureData]:  # fmt: skip
-    """Learn and test on one bank. Raises InputError for a bank with a ring that does not halve so often, Interrupted
+    """Learn and test on one bank. Raises InputError for a bank with a lattice that does not halve so often, Interrupted
     when asked to stop."""
-    sites = source.ensemble.size
-    if sites % 2**spec.levels or sites == 2**spec.levels:
-        wanted = f"a ring that {2**spec.levels} divides and that leaves 2 spins or more"
-        raise InputError(expected(f"hierarchy {name}: {source.ensemble.label}: spins", wanted, sites))
+    size = source.ensemble.size
+    if size % 2**spec.levels or size == 2**spec.levels:
+        wanted = f"a size that {2**spec.levels} divides into 2 or more"
+        raise InputError(expected(f"hierarchy {name}: {source.ensemble.label}", wanted, size))
     counts = _counts(source)
     kinds, folds = (NETWORK, TREE), min(spec.folds, len(counts))
     tested: dict[str, Tested] = {}
     for i, kind in enumerate(kinds):
-        loss, left, couplings = np.zeros(len(counts)), np.zeros(folds), np.zeros((folds, spec.levels + 1))
+        loss, left, products = np.zeros(len(counts)), np.zeros(folds), np.zeros((folds, spec.levels + 1))
         for fold in range(folds):
             held = np.arange(len(counts)) % folds == fold
             if stop():
                 raise Interrupted(f"hierarchy {name}: stopped; nothing of it is kept, it takes minutes")
             report((i * folds + fold) / (len(kinds) * folds), f"{kind}, fold {fold + 1} of {folds}")
-            address = (*id_words(source.ensemble.id), i, fold)
-            network, left[fold] = _learned(spec, sites, counts[~held].sum(axis=0), kind == TREE, seed, address)
+            generator = _generator(seed, (*id_words(source.ensemble.id), i, fold))
+            p = torch.from_numpy(counts[~held].sum(axis=0) / counts[~held].sum())
+            shape = source.ensemble.geometry.shape
+            learn = _ring if len(shape) == 1 else _torus
+            network, left[fold] = learn(spec, size, p.reshape((2,) * source.volume), kind == TREE, generator)
             log_p = np.log(network.distribution().detach().numpy().ravel())
             for chain in np.flatnonzero(held):
                 drawn = counts[chain] > 0
-                loss[chain] = -float(counts[chain, drawn] @ log_p[drawn]) / counts[chain].sum() / sites
-            couplings[fold] = [coupling(network.distribution(k).detach().numpy()) for k in range(spec.levels + 1)]
-        tested[kind] = Tested(loss, left, couplings)
+                loss[chain] = -float(counts[chain, drawn] @ log_p[drawn]) / counts[chain].sum() / source.volume
+            for level in range(spec.levels + 1):
+                sides = tuple(n >> (spec.levels - level) for n in shape)
+                products[fold, level] = product_of_neighbours(network.distribution(level).detach().numpy(), sides)
+        tested[kind] = Tested(loss, left, products)
     return _told(source, name, spec, tested)
+
+
+def _generator(seed: int, address: Sequence[int]) -> torch.Generator:
+    return torch.Generator().manual_seed(int(stream(seed, Purpose.HIERARCHY, *address)[0] >> 1))
 
 
 def _counts(source: data.Source) -> Counts:
     """How often each configuration is drawn [chain, 2^sites]; site 0 is the highest bit, bit 1 is spin +1."""
     e = source.ensemble
-    place = 1 << np.arange(e.size - 1, -1, -1)
-    out = np.zeros((e.chains, 1 << e.size), dtype=np.int64)
+    place = 1 << np.arange(source.volume - 1, -1, -1)
+    out = np.zeros((e.chains, 1 << source.volume), dtype=np.int64)
     for chain in range(e.chains):
         for codes in data.read(source, data.runs(source, [chain], [0])):
-            out[chain] += np.bincount(codes.astype(np.int64) @ place, minlength=1 << e.size)
+            flat = codes.reshape(len(codes), -1).astype(np.int64)
+            out[chain] += np.bincount(flat @ place, minlength=1 << source.volume)
     return out
 
 
-def _learned(
-    spec: HierarchySpec, sites: int, counts: Counts, tree: bool, seed: int, address: Sequence[int]
-) -> tuple[Hierarchy, float]:
+def _ring(spec: HierarchySpec, size: int, p: Tensor, tree: bool, generator: torch.Generator) -> tuple[Hierarchy, float]:
     """The best of the starts, and its loss less that of the training data themselves, in nats: per site of whole
     configurations, or a window."""
-    p = torch.from_numpy(counts / counts.sum()).reshape((2,) * sites)
-    generator = torch.Generator().manual_seed(int(stream(seed, Purpose.HIERARCHY, *address)[0] >> 1))
-    best: tuple[float, Hierarchy] | None = None
+    target = p if spec.window == "whole" else windows(p, (size,), spec.window)
+    best = None
     for _ in range(spec.starts):
-        network = random_hierarchy(sites >> spec.levels, spec.levels, tree, generator)
+        network = random_hierarchy(size >> spec.levels, spec.levels, tree, generator)
         if spec.window == "whole":
-            loss, least = fit(network, log_loss, p, spec.iterations), _entropy(p) / sites
+            left = fit(network, log_loss, p, spec.iterations) - _entropy(p) / size
         else:
-            target = windows(p, spec.window)
-            loss, least = fit(network, window_loss, [target] * sites, spec.iterations), _entropy(target)
-        if best is None or loss - least < best[0]:
-            best = loss - least, network
+            left = fit(network, window_loss, [target] * size, spec.iterations) - _entropy(target)
+        best = min(best or (left, network), (left, network), key=lambda found: found[0])
     assert best is not None  # noqa: S101  (a start at least)
     return best[1], best[0]
 
 
-def windows(p: Tensor, width: int) -> Tensor:
-    """The marginal of `width` neighbours, the mean over all places on the ring; `p` has an axis of 2 a site."""
-    n = p.dim()
-    width = min(width, n)
-    found = torch.zeros((2,) * width, dtype=p.dtype)
-    for start in range(n):
-        kept = [(start + k) % n for k in range(width)]
-        others = [k for k in range(n) if k not in kept]
+def _torus(spec: HierarchySpec, size: int, p: Tensor, tree: bool, generator: torch.Generator) -> tuple[Plane, float]:
+    """As `_ring`, for a torus and square windows."""
+    target = p if spec.window == "whole" else windows(p, (size, size), spec.window)
+    loss, sites = (plane_log_loss, size * size) if spec.window == "whole" else (plane_window_loss, 1)
+    best = None
+    for _ in range(spec.starts):
+        network = random_plane(size >> spec.levels, spec.levels, tree, generator)
+        left = fit(network, loss, target, spec.iterations) - _entropy(target) / sites
+        best = min(best or (left, network), (left, network), key=lambda found: found[0])
+    assert best is not None  # noqa: S101  (a start at least)
+    return best[1], best[0]
+
+
+def windows(p: Tensor, shape: Sequence[int], width: int) -> Tensor:
+    """The marginal of `width` neighbours along every axis of a lattice of `shape`, the mean over all places; `p` has an
+    axis of 2 a site, and so has what is returned."""
+    sites = np.arange(p.dim()).reshape(tuple(shape))
+    wide = tuple(min(width, n) for n in shape)
+    found = torch.zeros((2,) * math.prod(wide), dtype=p.dtype)
+    for start in np.ndindex(*shape):
+        rolled = np.roll(sites, [-k for k in start], axis=tuple(range(len(wide))))
+        kept = rolled[tuple(slice(w) for w in wide)].ravel().tolist()
+        others = [k for k in range(p.dim()) if k not in kept]
         found += (p.sum(others) if others else p).permute([sorted(kept).index(k) for k in kept])
-    return found / n
+    return found / p.dim()
 
 
 def _entropy(p: Tensor) -> float:
     return float(-torch.where(p > 0, p * p.log(), 0.0).sum())
 
 
-def coupling(p: Values) -> float:
-    """The coupling of the Ising ring whose neighbours have the same mean product, in size; `p` has an axis of 2 a
-    site. Neighbours within pairs and between them count alike."""
-    n, spin = p.ndim, np.array([-1.0, 1.0])
+def product_of_neighbours(p: Values, shape: Sequence[int]) -> float:
+    """The mean over all bonds of the size of <s s'>; `p` has an axis of 2 a site. Bonds within blocks and between them
+    count alike, whatever sign the spins of a level have."""
+    sites, spin = np.arange(p.ndim).reshape(tuple(shape)), np.array([-1.0, 1.0])
     products = []
-    for left in range(n):
-        right = (left + 1) % n
-        both = p.sum(axis=tuple(k for k in range(n) if k not in (left, right)))
-        products.append(abs(float(spin @ both @ spin)))
-    mean = float(np.mean(products))
-
-    def beyond(t: float) -> float:
-        return (t + t ** (n - 1)) / (1 + t**n) - mean
-
-    return math.atanh(brentq(beyond, 0.0, 1 - 1e-15)) if 0 < mean < 1 - 1e-12 else math.inf if mean else 0.0
+    for axis in range(len(shape)):
+        for left, right in zip(sites.ravel().tolist(), np.roll(sites, -1, axis).ravel().tolist(), strict=True):
+            both = p.sum(axis=tuple(k for k in range(p.ndim) if k not in (left, right)))
+            products.append(abs(float(spin @ both @ spin)))
+    return float(np.mean(products))
 
 
 def _truth(source: data.Source, ln_z: float) -> Values:
@@ -149,7 +166,7 @@ def _truth(source: data.Source, ln_z: float) -> Values:
     e = source.ensemble
     with open_bank(source.path) as bank:
         energy = [float(bank.at_draws("energy", c, 0, 0, e.draws).mean()) for c in range(e.chains)]
-    return e.betas[0] * np.array(energy) / e.size + ln_z
+    return e.betas[0] * np.array(energy) / source.volume + ln_z
 
 
 def _told(
@@ -175,10 +192,12 @@ def _told(
             text = f"hierarchy {name}, {kind}: -ln p = {mean:.6f} a site is below the exact entropy {entropy:.6f}"
             notes.append(Note("failure", f"{text}; the test data are wrong"))
     known = "" if entropy is None else f"; exact entropy {entropy:.7f}"
-    learned_from = "whole configurations" if spec.window == "whole" else f"windows of {spec.window}"
+    wide = " x ".join([str(spec.window)] * e.geometry.dimension)
+    learned_from = "whole configurations" if spec.window == "whole" else f"windows of {wide}"
     columns = ["learned", "chains", "-ln p a site of chains held out", "less the entropy (standard errors)",
                "divergence, on the same draws", "training loss left, nats, by fold"]  # fmt: skip
-    tables = [Table(f"{name}: {e.size} spins, from {learned_from}{known}", columns, rows)]
+    shape = " x ".join(map(str, e.geometry.shape))
+    tables = [Table(f"{name}: {shape} spins, from {learned_from}{known}", columns, rows)]
     loss = tested[NETWORK].loss
     replicas = (loss.sum() - loss) / (len(loss) - 1)
     estimate = Estimate(
@@ -191,17 +210,19 @@ def _told(
 
 
 def _levels(e: Ensemble, name: str, spec: HierarchySpec, tested: Mapping[str, Tested]) -> Figure:
-    """Couplings by level beside those of decimation, the finest level first."""
+    """Products of neighbours by level beside those of decimation, the finest level first."""
     x = [float(k) for k in range(spec.levels + 1)]
     curves = []
     for kind, t in tested.items():
-        down = t.couplings[:, ::-1]
+        down = t.products[:, ::-1]
         error = (down.std(axis=0, ddof=1) / math.sqrt(len(down))).tolist()
         curves.append(Curve(kind, x, down.mean(axis=0).tolist(), error, "both"))
-    if e.physics.name == "ising" and not any(e.physics.params.values()):
-        tanh = [math.tanh(e.betas[0]) ** (2**k) for k in range(spec.levels + 1)]
-        curves.append(Curve("decimation", x, [math.atanh(t) for t in tanh], None, "line"))
+    caption = "Mean over bonds of the size of <s s'>, then over folds with its error."
+    if e.physics.name == "ising" and not any(e.physics.params.values()) and e.geometry.dimension == 1:
+        rows = [(math.tanh(e.betas[0]) ** (2**k), e.size >> k) for k in range(spec.levels + 1)]
+        curves.append(Curve("decimation", x, [(t + t ** (n - 1)) / (1 + t**n) for t, n in rows], None, "line"))
+        caption += " Decimation: tanh K' = tanh^2 K."
     return Figure(
-        f"levels-{name}", f"Couplings of the levels of {name}", "level, 0 the spins of the bank", "coupling K", curves,
-        "From the mean product of neighbours, in size; mean over folds with its error. Decimation: tanh K' = tanh^2 K.",
+        f"levels-{name}", f"Correlation of neighbours on the levels of {name}", "level, 0 the spins of the bank",
+        "mean product of neighbours", curves, caption,
     )  # fmt: skip

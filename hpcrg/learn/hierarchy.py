@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -166,10 +166,20 @@ def window_loss(network: Hierarchy, windows: Sequence[Tensor]) -> Tensor:
     return torch.stack(losses).mean()
 
 
+class Tables(Protocol):
+    """A network of stochastic tables."""
+
+    @property
+    def parameters(self) -> list[Tensor]: ...
+
+    def forget(self) -> None: ...
+
+
+Network = TypeVar("Network", bound=Tables)
 Data = TypeVar("Data")
 
 
-def fit(network: Hierarchy, loss: Callable[[Hierarchy, Data], Tensor], data: Data, iterations: int = 400) -> float:
+def fit(network: Network, loss: Callable[[Network, Data], Tensor], data: Data, iterations: int = 400) -> float:
     """Descend `loss(network, data)` by L-BFGS; the loss at the end."""
     optimiser = torch.optim.LBFGS(
         network.parameters, max_iter=iterations, line_search_fn="strong_wolfe", tolerance_grad=1e-10,

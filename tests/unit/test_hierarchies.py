@@ -56,8 +56,9 @@ def test_it_learns_the_ring_and_a_tree_does_not(window, bank):
     assert number(tree[3].split("(")[1][:-1]) > 10
     assert not shown.notes
     curves = {c.label: c for c in shown.figures[0].curves}
-    assert curves["network"].y[0] == pytest.approx(K, abs=0.03)
-    assert curves["decimation"].y == pytest.approx([K, math.atanh(math.tanh(K) ** 2)])
+    t = math.tanh(K)
+    assert curves["decimation"].y == pytest.approx([(t + t**7) / (1 + t**8), (t**2 + t**6) / (1 + t**8)])
+    assert curves["network"].y[0] == pytest.approx(curves["decimation"].y[0], abs=0.03)
 
 
 def test_draws_that_are_more_ordered_than_they_may_be_are_a_failure(bank):
@@ -74,16 +75,22 @@ def test_draws_that_are_more_ordered_than_they_may_be_are_a_failure(bank):
 def test_the_marginals_of_windows_are_those_of_all_places():
     p = torch.rand((2,) * 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     p /= p.sum()
-    found = hierarchies.windows(p, 3)
+    found = hierarchies.windows(p, (6,), 3)
     wanted = sum(p.permute([(s + k) % 6 for k in range(6)]).sum((3, 4, 5)) for s in range(6)) / 6
     assert (found - wanted).abs().max() < 1e-14
     assert (found - p.sum((3, 4, 5))).abs().max() > 1e-3
+    square = hierarchies.windows(p, (2, 3), 2)
+    places = [(0, 1, 3, 4), (1, 2, 4, 5), (2, 0, 5, 3)]
+    places += [(c, d, a, b) for a, b, c, d in places]
+    wanted = sum(p.permute([*kept, *(k for k in range(6) if k not in kept)]).sum((4, 5)) for kept in places) / 6
+    assert (square - wanted).abs().max() < 1e-14
 
 
 @pytest.mark.parametrize("coupling", [0.2, 0.9])
-def test_the_coupling_is_that_of_the_ring(coupling):
+def test_products_of_neighbours_are_those_of_the_ring(coupling):
     p = ring(coupling, 5).softmax(0).reshape((2,) * 5).numpy()
-    assert hierarchies.coupling(p) == pytest.approx(coupling, abs=1e-10)
+    t = math.tanh(coupling)
+    assert hierarchies.product_of_neighbours(p, (5,)) == pytest.approx((t + t**4) / (1 + t**5), abs=1e-12)
 
 
 def test_the_same_seed_learns_the_same(bank):
@@ -94,7 +101,7 @@ def test_the_same_seed_learns_the_same(bank):
 
 def test_a_ring_that_does_not_halve_so_often_is_refused_and_a_stop_is_heard(bank):
     source = bank()
-    with pytest.raises(InputError, match="that 8 divides and that leaves 2 spins or more, found 8"):
+    with pytest.raises(InputError, match="that 8 divides into 2 or more, found 8"):
         go(source, SPEC.model_copy(update={"levels": 3}))
     with pytest.raises(Interrupted):
         go(source, stop=lambda: True)
