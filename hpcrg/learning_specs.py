@@ -79,8 +79,8 @@ class HierarchySpec(Spec):
     """Hierarchical Bayesian networks, and trees, on one group of rings or square tori of two-valued spins at a single
     temperature: `levels` times doubled from size / 2^levels. They are learned from the marginals of all windows of
     `window` neighbours (on a torus as many rows and columns, at most 3) in the training chains, or, with
-    `window: whole`, from whole configurations; of `starts` random starts the one with the least loss is kept. Each of `folds` folds of
-    chains is tested on by a network that was not shown it."""
+    `window: whole`, from whole configurations; of `starts` random starts the one with the least loss is kept. Each of
+    `folds` folds of chains is tested on by a network that was not shown it."""
 
     ensemble: str
     levels: Annotated[int, Field(ge=1, le=4)]

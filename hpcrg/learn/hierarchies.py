@@ -5,8 +5,8 @@ Every fold of chains is tested by the network of the best of some starts, learne
 the test draws per site is an estimate of the entropy plus the divergence of what was learned: no distribution is below
 the entropy, a network can reach that of a ring (hierarchy.insertion), and a tree cannot. Less -ln p of the same draws
 under the true distribution, beta E + ln Z, it is the divergence without the noise that both share. Products of
-neighbours are shown by level; decimation of a ring has <s s'>' = <s s'>^2 but for its closure, which a network need not follow,
-since what its hidden levels mean is for it to choose.
+neighbours are shown by level; decimation of a ring has <s s'>' = <s s'>^2 but for its closure, which a network need
+not follow, since what its hidden levels mean is for it to choose.
 """
 
 from __future__ import annotations
