@@ -87,9 +87,8 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     blocks = read_series(path)
     _checked(path, blocks)
     known = references(blocks[0])
-    blocks = [by_architecture(b, spec.net[0]) for b in blocks]
-    nets = [k for k in blocks[0].values if k in spec.net]
-    keys = (*nets, ABS_M)
+    blocks = [by_architecture(path, b, spec.net) for b in blocks]
+    nets, keys = spec.net, (*spec.net, ABS_M)
     names = (*keys, *(_moved(key, decision) for key in keys for decision in DECISIONS))
     sizes = [size_curves(_with_moved_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
     notes: list[Note] = []
@@ -134,15 +133,19 @@ def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: S
     return Table(f"{title} (weights in standard deviations)", columns, rows)
 
 
-def by_architecture(block: SeriesBlock, alone: str) -> SeriesBlock:
-    """The block with rows [seed] instead of [network], and the outputs under the name of each architecture; `alone` is
-    that of a file that does not say."""
-    nets = np.array(block.attrs.get("nets", [alone] * len(block.held_out)))
-    names = list(dict.fromkeys(nets.tolist()))
-    rows = {net: np.flatnonzero(nets == net) for net in names}
-    first = rows[names[0]]
+def by_architecture(path: Path, block: SeriesBlock, wanted: Sequence[str]) -> SeriesBlock:
+    """The block with rows [seed] instead of [network], and the outputs under the names of the architectures `wanted`.
+    Raises InputError where one of them is missing or was not given the same chains as the others."""
+    rows = len(block.held_out)
+    nets = block.attrs.get("nets", [wanted[0]] * rows)  # files of earlier versions have one and do not say which
+    of = {net: [k for k in range(rows) if list(nets)[k : k + 1] == [net]] for net in wanted}
+    first = of[wanted[0]]
+    for net, mine in of.items():
+        if not mine or len(mine) != len(first) or not np.array_equal(block.held_out[mine], block.held_out[first]):
+            what = f"{path}: {block.label}: networks {net} of every seed, each with its chains"
+            raise InputError(expected(what, f"{rows // len(of)} rows", f"{len(mine)} of {rows}"))
     values = {k: v[first] for k, v in block.values.items() if k != P}
-    values |= {net: block.values[P][rows[net]] for net in names}
+    values |= {net: block.values[P][mine] for net, mine in of.items()}
     return replace(block, values=values, held_out=block.held_out[first])
 
 

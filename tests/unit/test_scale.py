@@ -14,8 +14,10 @@ from hpcrg.analysis import fss, outputs
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.graph import compute_here
 from hpcrg.analysis.levels import reduce_bank
+from hpcrg.analysis.output_curves import squared, variance_peak
 from hpcrg.analysis.points import measure_points
-from hpcrg.bank import SeriesBlock, write_bank, write_series
+from hpcrg.analysis.reweight import Curves
+from hpcrg.bank import SeriesBlock, read_series, write_bank, write_series
 from hpcrg.campaign import ScaleSpec, TrainSpec
 from hpcrg.errors import InputError, NotEquilibrated
 from hpcrg.lattice import Lattice
@@ -200,10 +202,46 @@ def test_outputs_have_every_method_and_the_seed_spread_apart(tmp_path):
     assert any("very same draws" in table.title for table in data.tables)
 
 
+def test_architectures_stand_side_by_side_and_their_spread_in_the_error(tmp_path):
+    """Two architectures of four seeds: the second one decides elsewhere; what is alone is as if it were alone."""
+    one, other = (read_series(series_file(tmp_path / f"{s}.h5", s)) for s in (0.02, 0.05))
+    both = []
+    for a, b in zip(one, other, strict=True):
+        moved = 1 / (1 + np.exp(2.0 - np.log(b.values["p"] / (1 - b.values["p"]))))
+        values = {k: np.concatenate([v, moved if k == "p" else b.values[k]]) for k, v in a.values.items()}
+        held = np.concatenate([a.held_out, b.held_out])
+        both.append(replace(a, values=values, held_out=held, attrs={"nets": ["cnn"] * 4 + ["dense"] * 4}))
+    write_series(tmp_path / "both.h5", both)
+    spec = TRAIN.model_copy(update={"net": ("cnn", "dense")})
+    found = {(e.method, e.quantity): e for e in outputs.run(tmp_path / "both.h5", "nets", spec)[0]}
+    alone = {(e.method, e.quantity): e for e in outputs.run(tmp_path / "0.02.h5", "cnn", TRAIN)[0]}
+    for quantity in ("T_c", "nu"):
+        cnn, dense, all_of_them = (found[f"{n}/classifier", quantity] for n in ("cnn", "dense", "networks"))
+        assert cnn.value == pytest.approx(alone["cnn/classifier", quantity].value, rel=1e-9)
+        assert all_of_them.value == pytest.approx((cnn.value + dense.value) / 2)
+        apart = abs(cnn.value - dense.value) / np.sqrt(2)
+        assert all_of_them.systematic["architecture"] == pytest.approx(apart)
+        assert all_of_them.error > apart
+    with pytest.raises(InputError, match="networks resnet of every seed"):
+        outputs.run(tmp_path / "both.h5", "nets", TRAIN.model_copy(update={"net": ("cnn", "resnet")}))
+
+
+def test_the_peak_of_the_variance_is_found_with_its_width():
+    """A sharp step at T = 2.3, as a fraction p of draws that are on one side: the variance p (1 - p) is highest there and
+    falls to half where p (1 - p) = 1/8."""
+    beta = np.linspace(0.35, 0.55, 401)
+    p = 1 / (1 + np.exp(-(beta - 1 / 2.3) / 0.01))
+    curves = Curves("x", 8, beta, {"p": p[None], squared("p"): p[None]}, {})
+    at, inverse = variance_peak(curves, "p", 8)
+    assert 1 / at[0] == pytest.approx(2.3, rel=1e-5)
+    low = 0.5 - np.sqrt(1 / 8)
+    assert 1 / inverse[0] == pytest.approx(2 * 0.01 * np.log((1 - low) / low), rel=1e-3)
+    with pytest.raises(InputError, match="expected a peak of the variance"):
+        variance_peak(Curves("x", 8, beta[:150], {k: v[:, :150] for k, v in curves.values.items()}, {}), "p", 8)
+
+
 def test_a_series_file_without_outputs_is_refused(tmp_path):
     path = series_file(tmp_path / "whole.h5", 0.0)
-    from hpcrg.bank import read_series
-
     blocks = read_series(path)
     for b in blocks:
         del b.values["p"]  # type: ignore[attr-defined]
