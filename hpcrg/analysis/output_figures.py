@@ -42,7 +42,8 @@ def build(
     t_c: Reference | None,
     estimates: Sequence[Estimate],
 ) -> FigureData:
-    """All figures, notes and tables; `keys` are the outputs by architecture and of the |m| classifier."""
+    """All figures, notes and tables; `keys` are the outputs, and decisions, by architecture and of the |m|
+    classifier."""
     mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
     figures = [_outputs(name, key, sizes, mark) for key in keys]
     figures += [_variance(name, s.name, sizes, mark) for s in scaled if s.peak]
@@ -55,7 +56,9 @@ def build(
 
 
 def _output(key: str) -> str:
-    return f"mean output of the {'|m| classifier' if key == 'p_abs_m' else key} P (cold)"
+    net = key.removesuffix("-decided")
+    who = "the |m| classifier" if net == "p_abs_m" else net
+    return f"fraction that {who} calls cold" if net != key else f"mean output of {who}, P (cold)"
 
 
 def _variance(name: str, key: str, sizes: Sequence[SizeCurves], mark: Mark | None) -> Figure:

@@ -4,10 +4,13 @@ For every size the mean output P_L(T) is reweighted in temperature by the energi
 Methods:
 
 * cnn/classifier: T_c from where P_L = 1/2, extrapolated in L; nu from the slopes there, dP_L/dbeta ~ L^(1/nu)
+* cnn/decision: the same of the fraction of draws with an output above 1/2. How soft an output is depends on how long
+  its network was trained, and with networks of their own for every size the slopes of the mean carry that
 * cnn/variance: T_c and nu from the peak over T of the variance of the output over draws, whose width is ~ L^(-1/nu)
-* the same of every other architecture; networks/classifier: the mean over the architectures, whose standard deviation
-  is the part `architecture`
-* baseline/abs_m, baseline/abs_m variance: the same for the one-parameter classifier of |m| trained on the same examples
+* the same of every other architecture; networks/classifier and networks/decision: the mean over the architectures,
+  weighted by the inverse squares of their errors, and their standard deviation as the part `architecture`
+* baseline/abs_m, and baseline/abs_m decision, baseline/abs_m variance: the same for the one-parameter classifier of |m|
+  trained on the same examples
 * baseline/binder: the crossing of U4 on the same draws, no network
 
 Widths are of Chertenkov, Burovski and Shchur, Phys. Rev. E 108, L032102 (2023), where a Gaussian is fitted; here they
@@ -16,7 +19,9 @@ are at half of the height.
 P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a Gaussian prior
 (corrections.py has the reasoning), and lambda the 1/nu of the slopes, scanned from 3/4 to 4/3 of it. The
 statistical error is over blocks of chains; the spread over training seeds (one standard deviation of what
-another network would give, not divided by their number) is the part `seed`; the prior's share is `size`; half
+another network would give, not divided by their number) is the part `seed`; where sizes scatter about the fit by more
+than these errors, as those of networks trained apart may, the part `misfit` is what brings chi^2 to its degrees of
+freedom; the prior's share is `size`; half
 the spread over lambda, and half the excess of the difference between the extrapolation and a collapse of the
 curves P_L, is `ansatz`. Labels far from the transition do not say at which order in between a network
 should change its mind, and where it does matters: a network that decides at a fixed value of |m| per site follows
@@ -56,7 +61,7 @@ from hpcrg.models import make_model
 Array = NDArray[np.float64]
 P, ABS_M = "p", "p_abs_m"
 BASELINE, BINDER = "baseline/abs_m", "baseline/binder"
-ALL = "networks/classifier"
+KINDS = ("classifier", "decision", "variance")
 STRETCH = (0.75, 1.0, 4.0 / 3.0)
 POWERS = (0.4, 3.0)
 DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
@@ -89,25 +94,29 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     known = references(blocks[0])
     blocks = [by_architecture(path, b, spec.net) for b in blocks]
     nets, keys = spec.net, (*spec.net, ABS_M)
-    names = (*keys, *(_moved(key, decision) for key in keys for decision in DECISIONS))
-    sizes = [size_curves(_with_moved_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
+    curves = (*keys, *map(_decided, keys))
+    names = (*curves, *(_moved(key, decision) for key in curves for decision in DECISIONS))
+    sizes = [size_curves(_with_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
     notes: list[Note] = []
     scaled: list[Scaled] = []
     for key in keys:
-        classifier = BASELINE if key == ABS_M else f"{key}/classifier"
-        variance = f"{BASELINE} variance" if key == ABS_M else f"{key}/variance"
-        for method, feature in ((classifier, SizeCurves.half), (variance, SizeCurves.peak)):
+        for kind in KINDS:
+            method = _method(key, kind)
+            curve = _decided(key) if kind == "decision" else key
+            feature = SizeCurves.peak if kind == "variance" else SizeCurves.half
             try:
-                scaled.append(_scaled(sizes, blocks, key, method, feature, known))
+                scaled.append(_scaled(sizes, blocks, curve, method, feature, known))
             except InputError as error:
-                notes.append(Note("failure" if method == classifier else "warning", f"{method}: {error}"))
+                notes.append(Note("failure" if kind == "classifier" else "warning", f"{method}: {error}"))
     estimates = [e for s in scaled for e in s.estimates]
-    estimates += _together([e for e in estimates if e.method in {f"{net}/classifier" for net in nets}], len(nets))
+    for kind in KINDS[:2]:
+        each = [e for e in estimates if e.method in {_method(net, kind) for net in nets}]
+        estimates += _together(each, f"networks/{kind}", len(nets))
     try:
         estimates += _binder(sizes, blocks, known)
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
-    data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
+    data = output_figures.build(name, curves, sizes, scaled, known.t_c, estimates)
     return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, _learned(blocks, sizes, keys)])
 
 
@@ -171,22 +180,35 @@ def _checked(path: Path, blocks: Sequence[SeriesBlock]) -> None:
             )
 
 
+def _method(key: str, kind: str) -> str:
+    if key == ABS_M:
+        return BASELINE if kind == "classifier" else f"{BASELINE} {kind}"
+    return f"{key}/{kind}"
+
+
+def _decided(key: str) -> str:
+    return f"{key}-decided"
+
+
 def _moved(key: str, decision: float) -> str:
-    return f"{key} decided at {decision:+.3f}"
+    return f"{key} moved {decision:+.3f}"
 
 
-def _with_moved_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int) -> SeriesBlock:
-    """The block with each of the outputs `keys` also as it would be if the decision fell elsewhere between the two
-    labelled classes: at their middle plus DECISIONS of the gap between their median log-odds."""
-    moved = {}
+def _with_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int) -> SeriesBlock:
+    """The block with each of the outputs `keys` also decided, 1 above 1/2 and else 0, and both also as they would be if
+    the decision fell elsewhere between the two labelled classes: at their middle plus DECISIONS of the gap between
+    their median log-odds."""
+    more = {}
     for key in keys:
         p = np.clip(block.values[key], TINY, 1.0 - TINY)
         odds = np.log(p / (1.0 - p))
+        more[_decided(key)] = np.heaviside(odds, 0.0)
         first, last = np.nanmedian(odds[:, :, :cold]), np.nanmedian(odds[:, :, -hot:])
         for decision in DECISIONS:
-            centre = 0.5 * (first + last) + decision * (first - last)
-            moved[_moved(key, decision)] = 1.0 / (1.0 + np.exp(centre - odds))
-    return replace(block, values={**block.values, **moved})
+            moved = odds - 0.5 * (first + last) - decision * (first - last)
+            more[_moved(key, decision)] = 1.0 / (1.0 + np.exp(-moved))
+            more[_moved(_decided(key), decision)] = np.heaviside(moved, 0.0)
+    return replace(block, values={**block.values, **more})
 
 
 def _threshold(sizes: Sequence[SizeCurves], key: str, feature: Feature, power: float) -> float:
@@ -229,9 +251,10 @@ def _extrapolated(
     seeds = np.array([h.seeds for h in halves], dtype=np.float64)
     variance = own**2 + spread**2 / seeds
     scale = float(rows[-1, 0])
-    fits = {}
+    fits, corrections = {}, {}
     for stretch in STRETCH:
         f = scale * np.array([float(s.size) ** (-power * stretch) for s in sizes])
+        corrections[stretch] = f
         total = np.linalg.inv(np.diag(variance) + np.outer(f, f))
         gain = total.sum(axis=0) / total.sum()
         fits[stretch] = (gain, abs(float(gain @ f)))
@@ -239,11 +262,25 @@ def _extrapolated(
     values = [float(g @ rows[:, 0]) for g, _ in fits.values()]
     parts = {
         "seed": float(np.sqrt((gain * spread) @ (gain * spread))),
+        "misfit": _misfit(rows[:, 0], variance, gain, np.ones((len(sizes), 1)), corrections[1.0]),
         "size": prior,
         "ansatz": 0.5 * (max(values) - min(values)),
     }
     fitted = gain @ rows
     return (float(fitted[0]), _replicas(sizes, fitted)), parts
+
+
+def _misfit(values: Array, variance: Array, gain: Array, design: Array, correction: Array) -> float:
+    """How far the error of gain @ values [size] has to be widened, in quadrature, for residuals from `design` and a
+    `correction` of unit amplitude, which takes a degree of freedom too, to have the chi^2 of those left."""
+    freedom = len(values) - design.shape[1] - 1
+    if freedom < 1:
+        return 0.0
+    root = np.linalg.cholesky(np.diag(variance) + np.outer(correction, correction))
+    whitened = np.linalg.solve(root, np.column_stack([design, values]))
+    best, *_ = np.linalg.lstsq(whitened[:, :-1], whitened[:, -1], rcond=None)
+    chi2 = float(np.sum((whitened[:, -1] - whitened[:, :-1] @ best) ** 2))
+    return math.sqrt(float(gain**2 @ variance) * max(0.0, chi2 / freedom - 1.0))
 
 
 def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Measured, dict[str, float]]:
@@ -261,7 +298,10 @@ def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[M
         raise InputError(f"slopes at the half-crossings: expected growth with size, found the power {y:.3g}")
     values = [1.0 / max(float(g @ rows[:, 0]), 1e-3) for g, _ in fits.values()]
     seed = float(np.sqrt((gain * spread) @ (gain * spread)))
-    parts = {"seed": seed / y**2, "size": prior / y**2, "ansatz": 0.5 * (max(values) - min(values))}
+    design = np.stack([np.ones(len(sizes)), log_size], axis=1)
+    misfit = _misfit(rows[:, 0], variance, gain, design, np.exp(-OMEGA * log_size))
+    parts = {"seed": seed / y**2, "misfit": misfit / y**2, "size": prior / y**2,
+             "ansatz": 0.5 * (max(values) - min(values))}  # fmt: skip
     return (1.0 / y, _replicas(sizes, 1.0 / fitted)), parts
 
 
@@ -291,20 +331,24 @@ def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collap
     return gp.fit([joined], inside)
 
 
-def _together(estimates: Sequence[Estimate], architectures: int) -> list[Estimate]:
-    """The mean over architectures of each quantity, with their standard deviation as the part `architecture`; nothing
-    where one is alone or failed."""
+def _together(estimates: Sequence[Estimate], method: str, architectures: int) -> list[Estimate]:
+    """The mean over architectures of each quantity, weighted by the inverse squares of their errors, with their
+    standard deviation, so weighted, as the part `architecture`; nothing where one is alone or failed."""
     out = []
     for quantity in dict.fromkeys(e.quantity for e in estimates):
         each = [e for e in estimates if e.quantity == quantity]
         if len(each) < max(2, architectures):
             continue
+        weights = np.array([e.error**-2.0 for e in each])
+        weights /= weights.sum()
         values = np.array([e.value for e in each])
-        parts = {n: float(np.mean([e.systematic[n] for e in each])) for n in each[0].systematic}
-        replicas = {bank: np.mean([e.replicas[bank] for e in each], axis=0) for bank in each[0].replicas}
+        mean = float(weights @ values)
+        spread = float(np.sqrt(weights @ (values - mean) ** 2 * len(each) / (len(each) - 1)))
+        parts = {n: float(weights @ [e.systematic[n] for e in each]) for n in each[0].systematic}
+        replicas = {bank: weights @ [e.replicas[bank] for e in each] for bank in each[0].replicas}
         out.append(replace(
-            each[0], method=ALL, value=float(values.mean()), replicas=replicas,
-            systematic=parts | {"architecture": float(values.std(ddof=1))}, settings={},
+            each[0], method=method, value=mean, replicas=replicas, systematic=parts | {"architecture": spread},
+            settings={"weights": weights.tolist()},
         ))  # fmt: skip
     return out
 

@@ -218,12 +218,30 @@ def test_architectures_stand_side_by_side_and_their_spread_in_the_error(tmp_path
     for quantity in ("T_c", "nu"):
         cnn, dense, all_of_them = (found[f"{n}/classifier", quantity] for n in ("cnn", "dense", "networks"))
         assert cnn.value == pytest.approx(alone["cnn/classifier", quantity].value, rel=1e-9)
-        assert all_of_them.value == pytest.approx((cnn.value + dense.value) / 2)
-        apart = abs(cnn.value - dense.value) / np.sqrt(2)
+        a, b = cnn.error**-2, dense.error**-2
+        mean = (a * cnn.value + b * dense.value) / (a + b)
+        assert all_of_them.value == pytest.approx(mean)
+        apart = np.sqrt(2 * (a * (cnn.value - mean) ** 2 + b * (dense.value - mean) ** 2) / (a + b))
         assert all_of_them.systematic["architecture"] == pytest.approx(apart)
         assert all_of_them.error > apart
     with pytest.raises(InputError, match="networks resnet of every seed"):
         outputs.run(tmp_path / "both.h5", "nets", TRAIN.model_copy(update={"net": ("cnn", "resnet")}))
+
+
+def test_sizes_that_scatter_widen_the_error():
+    """Numbers of scattered networks: residuals of three standard deviations make the error three times as large; residuals
+    as they should be, or a curve that the correction has, leave it."""
+    size = np.array([16.0, 24.0, 32.0, 48.0, 64.0, 96.0])
+    variance, gain, design = np.full(6, 1e-4), np.full(6, 1 / 6), np.ones((6, 1))
+    alone = float(np.sqrt(gain**2 @ variance))
+
+    def misfit(values):
+        return outputs._misfit(values, variance, gain, design, 2.0 / size)
+
+    assert misfit(2.3 + 1.0 / size) == 0.0
+    zigzag = 0.01 * np.array([1, -1, 1, -1, 1, -1.0])
+    assert misfit(2.3 + 0.6 * zigzag) == 0.0
+    assert 1.5 * alone < misfit(2.3 + 1.0 / size + 3 * zigzag) < 4 * alone
 
 
 def test_the_peak_of_the_variance_is_found_with_its_width():
