@@ -42,7 +42,7 @@ def build(
     t_c: Reference | None,
     estimates: Sequence[Estimate],
 ) -> FigureData:
-    """All figures, notes and tables; `keys` are the outputs, and decisions, by architecture and of the |m|
+    """All figures, notes and tables; `keys` are the outputs by architecture and of the |m|
     classifier."""
     mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
     figures = [_outputs(name, key, sizes, mark) for key in keys]

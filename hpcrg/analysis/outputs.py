@@ -116,7 +116,7 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
         estimates += _binder(sizes, blocks, known)
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
-    data = output_figures.build(name, curves, sizes, scaled, known.t_c, estimates)
+    data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
     return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, _learned(blocks, sizes, keys)])
 
 
