@@ -21,16 +21,16 @@ P_L = 1/2 at t_half(L) = T_c + a L^-lambda with unknown a, |a| <= T_c or so as a
 statistical error is over blocks of chains; the spread over training seeds (one standard deviation of what
 another network would give, not divided by their number) is the part `seed`; where sizes scatter about the fit by more
 than these errors, as those of networks trained apart may, the part `misfit` is what brings chi^2 to its degrees of
-freedom; the prior's share is `size`; half
-the spread over lambda, and half the excess of the difference between the extrapolation and a collapse of the
-curves P_L, is `ansatz`. Labels far from the transition do not say at which order in between a network
-should change its mind, and where it does matters: a network that decides at a fixed value of |m| per site follows
-no t_half(L) = T_c + a L^-lambda with that T_c, for its t_half converges to the temperature where the spontaneous
-magnetisation takes that value (2D Ising: 0.08 % below T_c for 0.5, 0.34 % for 0.6), and only one that decides at a
-fixed value of the scaling variable m L^(beta/nu) converges to T_c. Nothing here removes that bias; `threshold` allows
-for it: it is the change of T_c for one standard deviation of a decision that lies
-anywhere in the middle half of the gap, in log-odds, between the two labelled classes. Carrasquilla and Melko,
-Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 (2021).
+freedom; the prior's share is `size`; half the spread over lambda, and half the excess of the difference between the
+extrapolation and a collapse of the curves P_L, is `ansatz`.
+
+Labels far from the transition do not say at which order in between a network should change its mind, and where it does
+matters: a network that decides at a fixed value of |m| per site follows no t_half(L) = T_c + a L^-lambda with that T_c,
+for its t_half converges to the temperature where the spontaneous magnetisation takes that value (2D Ising: 0.08 % below
+T_c for 0.5, 0.34 % for 0.6), and only one that decides at a fixed value of the scaling variable m L^(beta/nu) converges
+to T_c. Nothing here removes that bias; `threshold` allows for it: it is the change of T_c for one standard deviation of
+a decision that lies anywhere in the middle half of the gap, in log-odds, between the two labelled classes. Carrasquilla
+and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 (2021).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,26 +65,36 @@ def run(
     kinds, folds = (NETWORK, TREE), min(spec.folds, len(counts))
     tested: dict[str, Tested] = {}
     for i, kind in enumerate(kinds):
-        loss, left, products = np.zeros(len(counts)), np.zeros(folds), np.zeros((folds, spec.levels + 1))
+        found = Tested(np.zeros(len(counts)), np.zeros(folds), np.zeros((folds, spec.levels + 1)))
         for fold in range(folds):
-            held = np.arange(len(counts)) % folds == fold
             if stop():
                 raise Interrupted(f"hierarchy {name}: stopped; nothing of it is kept, it takes minutes")
             report((i * folds + fold) / (len(kinds) * folds), f"{kind}, fold {fold + 1} of {folds}")
             generator = _generator(seed, (*id_words(source.ensemble.id), i, fold))
-            p = torch.from_numpy(counts[~held].sum(axis=0) / counts[~held].sum())
-            shape = source.ensemble.geometry.shape
-            learn = _ring if len(shape) == 1 else _torus
-            network, left[fold] = learn(spec, size, p.reshape((2,) * source.volume), kind == TREE, generator)
-            log_p = np.log(network.distribution().detach().numpy().ravel())
-            for chain in np.flatnonzero(held):
-                drawn = counts[chain] > 0
-                loss[chain] = -float(counts[chain, drawn] @ log_p[drawn]) / counts[chain].sum() / source.volume
-            for level in range(spec.levels + 1):
-                sides = tuple(n >> (spec.levels - level) for n in shape)
-                products[fold, level] = product_of_neighbours(network.distribution(level).detach().numpy(), sides)
-        tested[kind] = Tested(loss, left, products)
+            _fold(source, spec, counts, fold, kind == TREE, generator, found)
+        if not np.isfinite(found.loss).all():
+            wanted = "a network that gives every configuration of the other chains a probability"
+            raise InputError(expected(f"hierarchy {name}, {kind}", wanted, found.loss.tolist()))
+        tested[kind] = found
     return _told(source, name, spec, tested)
+
+
+def _fold(
+    source: data.Source, spec: HierarchySpec, counts: Counts, fold: int, tree: bool, generator: torch.Generator,
+    into: Tested,
+) -> None:  # fmt: skip
+    """Learn from the chains outside a fold, and test on those in it."""
+    shape, sites = source.ensemble.geometry.shape, source.volume
+    held = np.arange(len(counts)) % len(into.left) == fold
+    p = torch.from_numpy(counts[~held].sum(axis=0) / counts[~held].sum()).reshape((2,) * sites)
+    network, into.left[fold] = _learned(spec, shape, p, tree, generator)
+    log_p = network.distribution().detach().log().numpy().ravel()
+    for chain in np.flatnonzero(held):
+        drawn = counts[chain] > 0
+        into.loss[chain] = -float(counts[chain, drawn] @ log_p[drawn]) / counts[chain].sum() / sites
+    for level in range(spec.levels + 1):
+        sides = tuple(n >> (spec.levels - level) for n in shape)
+        into.products[fold, level] = product_of_neighbours(network.distribution(level).detach().numpy(), sides)
 
 
 def _generator(seed: int, address: Sequence[int]) -> torch.Generator:
@@ -102,33 +113,34 @@ def _counts(source: data.Source) -> Counts:
     return out
 
 
-def _ring(spec: HierarchySpec, size: int, p: Tensor, tree: bool, generator: torch.Generator) -> tuple[Hierarchy, float]:
+def _learned(
+    spec: HierarchySpec, shape: Sequence[int], p: Tensor, tree: bool, generator: torch.Generator
+) -> tuple[Hierarchy | Plane, float]:
     """The best of the starts, and its loss less that of the training data themselves, in nats: per site of whole
     configurations, or a window."""
-    target = p if spec.window == "whole" else windows(p, (size,), spec.window)
-    best = None
+    make, whole, local = BY_DIMENSION[len(shape)]
+    if spec.window == "whole":
+        loss, target, least = whole, p, _entropy(p) / p.dim()
+    else:
+        target = windows(p, shape, spec.window)
+        loss, least = local, _entropy(target)
+    tried = []
     for _ in range(spec.starts):
-        network = random_hierarchy(size >> spec.levels, spec.levels, tree, generator)
-        if spec.window == "whole":
-            left = fit(network, log_loss, p, spec.iterations) - _entropy(p) / size
-        else:
-            left = fit(network, window_loss, [target] * size, spec.iterations) - _entropy(target)
-        best = min(best or (left, network), (left, network), key=lambda found: found[0])
-    assert best is not None  # noqa: S101  (a start at least)
-    return best[1], best[0]
+        network = make(shape[0] >> spec.levels, spec.levels, tree, generator)
+        left = fit(network, loss, target, spec.iterations) - least
+        tried.append((left if math.isfinite(left) else math.inf, network))
+    left, network = min(tried, key=lambda each: each[0])
+    return network, left
 
 
-def _torus(spec: HierarchySpec, size: int, p: Tensor, tree: bool, generator: torch.Generator) -> tuple[Plane, float]:
-    """As `_ring`, for a torus and square windows."""
-    target = p if spec.window == "whole" else windows(p, (size, size), spec.window)
-    loss, sites = (plane_log_loss, size * size) if spec.window == "whole" else (plane_window_loss, 1)
-    best = None
-    for _ in range(spec.starts):
-        network = random_plane(size >> spec.levels, spec.levels, tree, generator)
-        left = fit(network, loss, target, spec.iterations) - _entropy(target) / sites
-        best = min(best or (left, network), (left, network), key=lambda found: found[0])
-    assert best is not None  # noqa: S101  (a start at least)
-    return best[1], best[0]
+def _everywhere(network: Hierarchy, window: Tensor) -> Tensor:
+    return window_loss(network, [window] * network.sites())
+
+
+BY_DIMENSION: Mapping[int, tuple[Callable[..., Any], Callable[..., Tensor], Callable[..., Tensor]]] = {
+    1: (random_hierarchy, log_loss, _everywhere), 2: (random_plane, plane_log_loss, plane_window_loss),
+}  # fmt: skip
+"""What makes a start, and the losses of whole configurations and of a window that is the same at all places."""
 
 
 def windows(p: Tensor, shape: Sequence[int], width: int) -> Tensor:
