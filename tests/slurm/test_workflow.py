@@ -25,6 +25,7 @@ ensembles:
 scale: {fss: {ensemble: scan}}
 flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 1, epochs: 3}}
+stack: {deep: {ensemble: critical, layers: [8, 2], epochs: 1, seeds: 2, annealing: 20, controls: [random]}}
 """
 
 
@@ -67,9 +68,12 @@ def test_ranks_were_on_two_nodes_and_workers_were_jobs(places, slurm):
     names = slurm.call("squeue", "-h", "-t", "all", "-o", "%j %D %T").splitlines()
     assert sum(line.startswith("dask-worker") for line in names) >= 2
     assert sum(line.split()[1] == "2" for line in names) >= 6, names  # five banks and the network
-    provenance = json.loads((places["slurm"] / "results/small/banks/scan-L8.provenance.json").read_text())
+    results = places["slurm"] / "results/small"
+    provenance = json.loads((results / "banks/scan-L8.provenance.json").read_text())
     assert provenance[-1]["ranks"] == 2
     assert provenance[-1]["job"]
+    seeds = [json.loads((results / f"stack/deep/seed{k}.provenance.json").read_text())[-1]["job"] for k in (0, 1)]
+    assert len({None, *seeds}) == 3, "a job a seed"
 
 
 def test_a_second_submission_submits_nothing(places, slurm):

@@ -11,6 +11,15 @@ import pytest
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+RING = """
+name: ring
+seed: 5
+model: {type: ising}
+lattice: {type: hypercubic, dimension: 1}
+ensembles:
+  ring: {sizes: [8], ladder: {betas: [0.5]}, updates: [{type: swendsen_wang}], chains: 4, thermalise: 50, keep: 5, draws: 500}
+hierarchy: {windows: {ensemble: ring, levels: 1, window: 3, starts: 1, folds: 2, iterations: 20}}
+"""
 CAMPAIGN = """
 name: small
 seed: 5
@@ -111,3 +120,14 @@ def test_lint_leaves_only_the_remarks_that_contributing_answers():
         for name in ("DASK", "HPCRG", "NODES", "ONE_A_NODE", "SAMPLING")
     }
     assert remarks == {"No log directive defined", "Specify a conda environment or container for each rule."} | outside
+
+
+def test_a_campaign_of_rings(tmp_path):
+    """A hierarchical network from its bank to the report; and nothing runs twice."""
+    (tmp_path / "c.yaml").write_text(RING)
+    snakemake(tmp_path)
+    (row,) = json.loads((tmp_path / "results/ring/estimates.json").read_text())
+    assert (row["quantity"], row["method"]) == ("-ln p per site", "hierarchy/network")
+    assert row["reference"]["source"] == "exact entropy"
+    assert row["value"] > row["reference"]["value"] - 4 * row["error"]
+    assert "Nothing to be done" in snakemake(tmp_path).stderr
