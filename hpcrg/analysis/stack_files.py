@@ -113,8 +113,10 @@ class Mean:
 
     @property
     def effect(self) -> float:
-        """In standard errors from zero."""
-        return self.value / self.error if self.error > 0 else math.nan
+        """In standard errors from zero: 0 where all seeds have 0, infinite where all have the same other number."""
+        if self.error == 0:
+            return math.copysign(math.inf, self.value) if self.value else 0.0
+        return self.value / self.error
 
     def __str__(self) -> str:
         return format_error(self.value, self.error)

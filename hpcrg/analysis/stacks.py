@@ -78,8 +78,10 @@ def _sizes(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
         for k in layers:
             here = radius[variant, k]
             alive = [len(row) for row in here]
+            units = f"{np.mean(alive):.0f} of {seeds[0].about.units[k + 1]}"
             if not min(alive):
-                rows.append([variant, str(k + 1), "0 in some seeds", "", "", "", "", ""])
+                fewer = _units(here, radius[PLAIN, k])
+                rows.append([variant, str(k + 1), units, "", "", "", "", f"units: {_effect(fewer)}"])
                 continue
             mean = _over_seeds(here)
             within = Mean(np.array([np.std(row) / np.mean(row) if np.mean(row) else 0.0 for row in here]))
@@ -88,11 +90,11 @@ def _sizes(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
             against = Mean(mean.values - plain.values) if plain and variant != PLAIN else None
             below = radius[variant, k - 1] if k and all(map(len, radius[variant, k - 1])) else None
             growth = Mean(mean.values - _over_seeds(below).values) if below is not None else None
-            units = f"{np.mean(alive):.0f} of {seeds[0].about.units[k + 1]}"
             sizes = [str(mean), str(within), str(spread)]
             rows.append([variant, str(k + 1), units, *sizes, _effect(growth), _effect(against)])
     columns = ["stack", "layer", "units with weights", "radius", "its spread within a layer", "participation",
-               "radius less that of the layer below", "radius less that of the plain stack"]  # fmt: skip
+               "radius less that of the layer below",
+               "radius, or units with weights, less those of the plain stack"]  # fmt: skip
     title = f"Receptive fields of {name}, {len(seeds)} seeds (standard errors from zero in brackets)"
     data.tables.append(Table(title, columns, rows))
     curves = [
@@ -110,6 +112,11 @@ def _sizes(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:
     data.notes.extend(_verdicts(name, seeds, radius))
 
 
+def _units(rows: Sequence[Values], plain: Sequence[Values]) -> Mean:
+    """How many more units have weights than in the plain stack."""
+    return Mean(np.array([len(a) - len(b) for a, b in zip(rows, plain, strict=True)], dtype=np.float64))
+
+
 def _curve(label: str, means: Sequence[tuple[float, Mean]]) -> Curve:
     errors = [m.error for _, m in means]
     return Curve(
@@ -120,7 +127,9 @@ def _curve(label: str, means: Sequence[tuple[float, Mean]]) -> Curve:
 def _effect(difference: Mean | None) -> str:
     if difference is None:
         return ""
-    return f"{difference} ({difference.effect:+.1f})" if math.isfinite(difference.effect) else str(difference)
+    if math.isinf(difference.effect):
+        return f"{difference.value:+g} in every seed"
+    return f"{difference} ({difference.effect:+.1f})"
 
 
 def _verdicts(name: str, seeds: Sequence[Seed], radius: Radii) -> Iterator[Note]:
@@ -138,17 +147,18 @@ def _verdicts(name: str, seeds: Sequence[Seed], radius: Radii) -> Iterator[Note]
         yield Note("info", f"stack {name}: fields {how} with depth ({', '.join(f'{g:+.1f}' for g in growth)} "
                            "standard errors from layer to layer)")  # fmt: skip
     for control in seeds[0].variants[1:]:
-        there = [radius[control, k] for k in layers]
-        if not all(all(map(len, rows)) for rows in there):
-            yield Note("info", f"stack {name}: the control {control} has layers without weights")
-            continue
-        effects = [Mean(_over_seeds(r).values - p).effect for r, p in zip(there, plain, strict=True)]
+        effects, texts = [], []
+        for k in layers:
+            there = radius[control, k]
+            radii = all(map(len, there))
+            apart = Mean(_over_seeds(there).values - plain[k]) if radii else _units(there, radius[PLAIN, k])
+            effects.append(apart.effect)
+            texts.append(f"{apart.effect:+.1f}" + ("" if radii else " (units with weights)"))
         differ = [abs(e) >= CLEAR for e in effects]
         wanted = not any(differ) if control == PERMUTED else all(differ)
-        text = ", ".join(f"{e:+.1f}" for e in effects)
         said = "as they should" if wanted else "which is not what the picture of an RG asks for"
-        yield Note("info" if wanted else "warning", f"stack {name}: radii of the control {control} are {text} standard "
-                   f"errors from those of the stack by layer, {said}")  # fmt: skip
+        yield Note("info" if wanted else "warning", f"stack {name}: radii of the control {control} are "
+                   f"{', '.join(texts)} standard errors from those of the stack by layer, {said}")  # fmt: skip
 
 
 def _pictures(data: FigureData, name: str, seeds: Sequence[Seed]) -> None:

@@ -245,6 +245,20 @@ def test_fields_that_grow_are_told_from_those_that_do_not(bank, tmp_path):
     assert len(figures.panels[0].rows) == 4
 
 
+def test_a_control_without_weights_is_told_by_its_units(bank, tmp_path):
+    """Some seeds, or all, have no unit left in a layer: their number differs from that of the stack instead."""
+    made = [local_stack(k) for k in range(5)]
+    for k, arrays in enumerate(made):
+        arrays["random/weights/0"] = np.zeros((64, 64), np.float32)
+        arrays["random/weights/1"] = arrays["random/weights/1"] * (np.arange(16) < k)
+    _, figures = notes(tmp_path, made, bank)
+    rows = {(row[0], row[1]): row for row in figures.tables[0].rows}
+    assert rows["random", "1"][2:] == ["0 of 64", "", "", "", "", "units: -64 in every seed"]
+    assert not [n for n in figures.notes if n.level == "warning"]
+    (told,) = [n.text for n in figures.notes if "control random" in n.text]
+    assert "-inf (units with weights)" in told
+
+
 def test_a_permutation_that_is_not_undone_is_seen(bank, tmp_path):
     """Twin: the file names another permutation than the weights have."""
     made = [local_stack(k) for k in range(5)]
