@@ -44,8 +44,8 @@ class Half:
 
 @dataclass(frozen=True)
 class SizeCurves:
-    """One size: reweighted `curves` of the outputs and U4 over the connected rungs; `by_seed` the same
-    outputs of each seed alone (no jackknife rows); mean outputs at every rung [slot] with their errors over
+    """One size: reweighted `curves` of the outputs, of their squares and of U4 over the connected rungs; `by_seed` the
+    same outputs of each seed alone (no jackknife rows); mean outputs at every rung [slot] with their errors over
     blocks and seeds."""
 
     size: int
