@@ -48,24 +48,31 @@ from hpcrg.analysis import crossing, output_figures
 from hpcrg.analysis.corrections import OMEGA, OMEGAS
 from hpcrg.analysis.fss import known_of
 from hpcrg.analysis.fss_crossing import References
+from hpcrg.analysis.output_blocks import (
+    ABS_M,
+    DECISIONS,
+    by_architecture,
+    check,
+    decided,
+    learned,
+    moved,
+    with_decisions,
+)
 from hpcrg.analysis.output_curves import Half, SizeCurves, size_curves
+from hpcrg.analysis.output_fits import STRETCH, extrapolated, from_slopes
 from hpcrg.analysis.reweight import Curves
 from hpcrg.bank import SeriesBlock, read_series
 from hpcrg.campaign import TrainSpec
-from hpcrg.errors import InputError, expected
+from hpcrg.errors import InputError
 from hpcrg.estimate import Estimate, Measured, Reference, excess
-from hpcrg.figures import FigureData, Note, Table
+from hpcrg.figures import FigureData, Note
 from hpcrg.lattice import Lattice
 from hpcrg.models import make_model
 
 Array = NDArray[np.float64]
-P, ABS_M = "p", "p_abs_m"
 BASELINE, BINDER = "baseline/abs_m", "baseline/binder"
 KINDS = ("classifier", "decision", "variance")
-STRETCH = (0.75, 1.0, 4.0 / 3.0)
 POWERS = (0.4, 3.0)
-DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
-TINY = 1e-9
 
 
 Feature = Callable[[SizeCurves, str], Half]
@@ -90,19 +97,19 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     Raises InputError for a file of one size only, or whose values do not hold p, p_abs_m, m2, m4 and energy.
     """
     blocks = read_series(path)
-    _checked(path, blocks)
+    check(path, blocks)
     known = references(blocks[0])
     blocks = [by_architecture(path, b, spec.net) for b in blocks]
     nets, keys = spec.net, (*spec.net, ABS_M)
-    curves = (*keys, *map(_decided, keys))
-    names = (*curves, *(_moved(key, decision) for key in curves for decision in DECISIONS))
-    sizes = [size_curves(_with_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
+    curves = (*keys, *map(decided, keys))
+    names = (*curves, *(moved(key, decision) for key in curves for decision in DECISIONS))
+    sizes = [size_curves(with_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
     notes: list[Note] = []
     scaled: list[Scaled] = []
     for key in keys:
         for kind in KINDS:
             method = _method(key, kind)
-            curve = _decided(key) if kind == "decision" else key
+            curve = decided(key) if kind == "decision" else key
             feature = SizeCurves.peak if kind == "variance" else SizeCurves.half
             try:
                 scaled.append(_scaled(sizes, blocks, curve, method, feature, known))
@@ -117,45 +124,7 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
     data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
-    return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, _learned(blocks, sizes, keys)])
-
-
-def _learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: Sequence[str]) -> Table:
-    """What the outputs know: the share of the variance of their log-odds, over all draws at the temperatures around the
-    transition, that least squares on |m|, on the energy and on both explain."""
-    columns = ["output", "L", "by |m|", "by the energy", "by both", "weight of |m|", "weight of the energy"]
-    rows = []
-    for key in keys:
-        for block, size in zip(blocks, sizes, strict=True):
-            slots = np.abs(block.temperatures[:, None] - 1.0 / size.pool.betas).argmin(axis=0)
-            held = block.held_out
-            odds, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
-            p = np.clip(odds, TINY, 1.0 - TINY)
-            y = np.log(p / (1.0 - p))
-            y, m, energy = ((v - v.mean()) / max(float(v.std()), TINY) for v in (y, m, energy))
-            both, *_ = np.linalg.lstsq(np.stack([m, energy], axis=1), y, rcond=None)
-            explained = [float((m @ y / len(y)) ** 2), float((energy @ y / len(y)) ** 2)]
-            rest = y - both[0] * m - both[1] * energy
-            explained.append(1.0 - float(rest @ rest) / len(y))
-            rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in both)])
-    title = "What the outputs know: shares of the variance of their log-odds near the transition, by least squares"
-    return Table(f"{title} (weights in standard deviations)", columns, rows)
-
-
-def by_architecture(path: Path, block: SeriesBlock, wanted: Sequence[str]) -> SeriesBlock:
-    """The block with rows [seed] instead of [network], and the outputs under the names of the architectures `wanted`.
-    Raises InputError where one of them is missing or was not given the same chains as the others."""
-    rows = len(block.held_out)
-    nets = block.attrs.get("nets", [wanted[0]] * rows)  # files of earlier versions have one and do not say which
-    of = {net: [k for k in range(rows) if list(nets)[k : k + 1] == [net]] for net in wanted}
-    first = of[wanted[0]]
-    for net, mine in of.items():
-        if not mine or len(mine) != len(first) or not np.array_equal(block.held_out[mine], block.held_out[first]):
-            what = f"{path}: {block.label}: networks {net} of every seed, each with its chains"
-            raise InputError(expected(what, f"{rows // len(of)} rows", f"{len(mine)} of {rows}"))
-    values = {k: v[first] for k, v in block.values.items() if k != P}
-    values |= {net: block.values[P][mine] for net, mine in of.items()}
-    return replace(block, values=values, held_out=block.held_out[first])
+    return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, learned(blocks, sizes, keys)])
 
 
 def references(block: SeriesBlock) -> References:
@@ -164,58 +133,17 @@ def references(block: SeriesBlock) -> References:
     return known_of(make_model(dict(block.model)).exact(lattice), block.dimension)
 
 
-def _checked(path: Path, blocks: Sequence[SeriesBlock]) -> None:
-    if len({b.size for b in blocks}) < 2:
-        raise InputError(expected(f"{path}: sizes", "at least two", [b.size for b in blocks]))
-    needed = {P, ABS_M, "m2", "m4", "energy"}
-    for block in blocks:
-        missing = needed - set(block.values)
-        if missing:
-            raise InputError(
-                expected(
-                    f"{path}: {block.label}: values",
-                    ", ".join(sorted(needed)),
-                    ", ".join(sorted(block.values)),
-                )
-            )
-
-
 def _method(key: str, kind: str) -> str:
     if key == ABS_M:
         return BASELINE if kind == "classifier" else f"{BASELINE} {kind}"
     return f"{key}/{kind}"
 
 
-def _decided(key: str) -> str:
-    return f"{key}-decided"
-
-
-def _moved(key: str, decision: float) -> str:
-    return f"{key} moved {decision:+.3f}"
-
-
-def _with_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int) -> SeriesBlock:
-    """The block with each of the outputs `keys` also decided, 1 above 1/2 and else 0, and both also as they would be if
-    the decision fell elsewhere between the two labelled classes: at their middle plus DECISIONS of the gap between
-    their median log-odds."""
-    more = {}
-    for key in keys:
-        p = np.clip(block.values[key], TINY, 1.0 - TINY)
-        odds = np.log(p / (1.0 - p))
-        more[_decided(key)] = np.heaviside(odds, 0.0)
-        first, last = np.nanmedian(odds[:, :, :cold]), np.nanmedian(odds[:, :, -hot:])
-        for decision in DECISIONS:
-            moved = odds - 0.5 * (first + last) - decision * (first - last)
-            more[_moved(key, decision)] = 1.0 / (1.0 + np.exp(-moved))
-            more[_moved(_decided(key), decision)] = np.heaviside(moved, 0.0)
-    return replace(block, values={**block.values, **more})
-
-
 def _threshold(sizes: Sequence[SizeCurves], key: str, feature: Feature, power: float) -> float:
     """Half the change of T_c when the decision moves over DECISIONS; half the range of temperatures where a moved
     output no longer has the feature."""
     try:
-        ends = [_extrapolated(sizes, [feature(s, _moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
+        ends = [extrapolated(sizes, [feature(s, moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
     except InputError:
         ends = [float(sizes[0].temperatures.min()), float(sizes[0].temperatures.max())]
     return 0.5 * abs(ends[1] - ends[0])
@@ -226,9 +154,9 @@ def _scaled(
     known: References,
 ) -> Scaled:  # fmt: skip
     halves = [feature(s, key) for s in sizes]
-    nu, nu_parts = _from_slopes(sizes, halves)
+    nu, nu_parts = from_slopes(sizes, halves)
     power = float(np.clip(1.0 / nu[0], *POWERS))
-    t_c, t_parts = _extrapolated(sizes, halves, power)
+    t_c, t_parts = extrapolated(sizes, halves, power)
     fit = _collapsed(sizes, key, t_c[0]) if feature is SizeCurves.half else None
     if fit is not None and not fit.bad:
         other = float(fit.theta[0])
@@ -240,82 +168,6 @@ def _scaled(
         _estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
     ]
     return Scaled(key, method, feature is SizeCurves.peak, halves, fit, estimates)
-
-
-def _extrapolated(
-    sizes: Sequence[SizeCurves], halves: Sequence[Half], power: float
-) -> tuple[Measured, dict[str, float]]:
-    """T_c by least squares of t_half(L) = T_c + a L^-lambda with the prior |a| of order t_half."""
-    rows, own = _rows(sizes, [h.t for h in halves])
-    spread = np.array([h.t_spread for h in halves])
-    seeds = np.array([h.seeds for h in halves], dtype=np.float64)
-    variance = own**2 + spread**2 / seeds
-    scale = float(rows[-1, 0])
-    fits, corrections = {}, {}
-    for stretch in STRETCH:
-        f = scale * np.array([float(s.size) ** (-power * stretch) for s in sizes])
-        corrections[stretch] = f
-        total = np.linalg.inv(np.diag(variance) + np.outer(f, f))
-        gain = total.sum(axis=0) / total.sum()
-        fits[stretch] = (gain, abs(float(gain @ f)))
-    gain, prior = fits[1.0]
-    values = [float(g @ rows[:, 0]) for g, _ in fits.values()]
-    parts = {
-        "seed": float(np.sqrt((gain * spread) @ (gain * spread))),
-        "misfit": _misfit(rows[:, 0], variance, gain, np.ones((len(sizes), 1)), corrections[1.0]),
-        "size": prior,
-        "ansatz": 0.5 * (max(values) - min(values)),
-    }
-    fitted = gain @ rows
-    return (float(fitted[0]), _replicas(sizes, fitted)), parts
-
-
-def _misfit(values: Array, variance: Array, gain: Array, design: Array, correction: Array) -> float:
-    """How far the error of gain @ values [size] has to be widened, in quadrature, for residuals from `design` and a
-    `correction` of unit amplitude, which takes a degree of freedom too, to have the chi^2 of those left."""
-    freedom = len(values) - design.shape[1] - 1
-    if freedom < 1:
-        return 0.0
-    root = np.linalg.cholesky(np.diag(variance) + np.outer(correction, correction))
-    whitened = np.linalg.solve(root, np.column_stack([design, values]))
-    best, *_ = np.linalg.lstsq(whitened[:, :-1], whitened[:, -1], rcond=None)
-    chi2 = float(np.sum((whitened[:, -1] - whitened[:, :-1] @ best) ** 2))
-    return math.sqrt(float(gain**2 @ variance) * max(0.0, chi2 / freedom - 1.0))
-
-
-def _from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Measured, dict[str, float]]:
-    """nu from ln |dP/dbeta| at the half-crossings against ln L, with corrections as a prior."""
-    rows, own = _rows(sizes, [np.log(np.abs(h.slope)) for h in halves])
-    spread = np.array([h.slope_spread for h in halves])
-    seeds = np.array([h.seeds for h in halves], dtype=np.float64)
-    variance = own**2 + spread**2 / seeds
-    log_size = np.log([s.size for s in sizes])
-    fits = {w: crossing.power_gain(np.diag(variance), log_size, w, rows[:, 0]) for w in OMEGAS}
-    gain, prior = fits[OMEGA]
-    fitted = gain @ rows
-    y = float(fitted[0])
-    if y <= 0.0:
-        raise InputError(f"slopes at the half-crossings: expected growth with size, found the power {y:.3g}")
-    values = [1.0 / max(float(g @ rows[:, 0]), 1e-3) for g, _ in fits.values()]
-    seed = float(np.sqrt((gain * spread) @ (gain * spread)))
-    design = np.stack([np.ones(len(sizes)), log_size], axis=1)
-    misfit = _misfit(rows[:, 0], variance, gain, design, np.exp(-OMEGA * log_size))
-    parts = {"seed": seed / y**2, "misfit": misfit / y**2, "size": prior / y**2,
-             "ansatz": 0.5 * (max(values) - min(values))}  # fmt: skip
-    return (1.0 / y, _replicas(sizes, 1.0 / fitted)), parts
-
-
-def _rows(sizes: Sequence[SizeCurves], each: Sequence[Array]) -> tuple[Array, Array]:
-    """Rows [size, row], row 0 everything, then without each block of each size in turn; errors [size]."""
-    table = crossing.row_table([s.curves for s in sizes])
-    rows = np.array([values[row] for values, row in zip(each, table, strict=True)])
-    n = np.array([len(v) - 1 for v in each])
-    errors = [math.sqrt((k - 1) / k * float(np.sum((v[1:] - v[1:].mean()) ** 2))) for v, k in zip(each, n, strict=True)]
-    return rows, np.array(errors)
-
-
-def _replicas(sizes: Sequence[SizeCurves], rows: Array) -> dict[str, Array]:
-    return crossing.replicas([s.curves for s in sizes], rows)
 
 
 def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collapse | None:

@@ -10,7 +10,7 @@ import dask.threaded
 import numpy as np
 import pytest
 
-from hpcrg.analysis import fss, outputs
+from hpcrg.analysis import fss, output_fits, outputs
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.graph import compute_here
 from hpcrg.analysis.levels import reduce_bank
@@ -235,13 +235,13 @@ def test_sizes_that_scatter_widen_the_error():
     variance, gain, design = np.full(6, 1e-4), np.full(6, 1 / 6), np.ones((6, 1))
     alone = float(np.sqrt(gain**2 @ variance))
 
-    def misfit(values):
-        return outputs._misfit(values, variance, gain, design, 2.0 / size)
+    def widened(values):
+        return output_fits.misfit(values, variance, gain, design, 2.0 / size)
 
-    assert misfit(2.3 + 1.0 / size) == 0.0
+    assert widened(2.3 + 1.0 / size) == 0.0
     zigzag = 0.01 * np.array([1, -1, 1, -1, 1, -1.0])
-    assert misfit(2.3 + 0.6 * zigzag) == 0.0
-    assert 1.5 * alone < misfit(2.3 + 1.0 / size + 3 * zigzag) < 4 * alone
+    assert widened(2.3 + 0.6 * zigzag) == 0.0
+    assert 1.5 * alone < widened(2.3 + 1.0 / size + 3 * zigzag) < 4 * alone
 
 
 def test_the_peak_of_the_variance_is_found_with_its_width():
