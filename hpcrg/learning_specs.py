@@ -34,15 +34,16 @@ MOST_LAYERS = 16
 
 class TrainSpec(Spec):
     """Networks trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
-    of the ladder and never from a critical point. Every architecture in `net` (one, or a list) is trained with every
-    seed, and every seed holds out a different fold of chains. Without a `learning_rate` those of RATES are used. With
-    `precision: bfloat16` products are taken in 8 significant bits, sums and weights stay in float32. Every lattice size
-    has networks of its own, or, with `size`, those that were trained on this one serve all."""
+    of the ladder and never from a critical point: which of both for a `classifier`, the inverse temperature for a
+    `regressor`, which may be given those of all slots. Every architecture in `net` (one, or a list) is trained with
+    every seed, and every seed holds out a different fold of chains. Without a `learning_rate` those of RATES are used.
+    With `precision: bfloat16` products are taken in 8 significant bits, sums and weights stay in float32. Every lattice
+    size has networks of its own, or, with `size`, those that were trained on this one serve all."""
 
     ensemble: str
     size: Positive | None = None
     net: Annotated[tuple[Net, ...], Field(min_length=1)] = Field(("cnn",), strict=False)
-    objective: Literal["classifier"] = "classifier"
+    objective: Literal["classifier", "regressor"] = "classifier"
     cold: Positive
     hot: Positive
     seeds: Positive = 4

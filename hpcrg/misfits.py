@@ -82,8 +82,10 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Mode
     if spec.chains < FEWEST_SPLIT:
         yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
                f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
-    if train.cold + train.hot >= spec.ladder.slots:
-        yield (f"{where}: expected cold + hot below the {spec.ladder.slots} temperatures of {train.ensemble}, "
+    regressor = train.objective == "regressor"
+    if train.cold + train.hot - regressor >= spec.ladder.slots:
+        most = f"{'at most' if regressor else 'below'} the {spec.ladder.slots} temperatures of {train.ensemble}"
+        yield (f"{where}: expected cold + hot {most}, "
                f"found {train.cold} + {train.hot}")  # fmt: skip
     yield from size_problems(where, train, spec)
     if train.size is not None:

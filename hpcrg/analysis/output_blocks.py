@@ -7,27 +7,29 @@ Values are [seed, chain, slot, draw], NaN where a seed did not hold the chain ou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpcrg.analysis.output_curves import SizeCurves
 from hpcrg.bank import SeriesBlock
 from hpcrg.errors import InputError, expected
 from hpcrg.figures import Table
 
-P, ABS_M = "p", "p_abs_m"
+P, P_ABS_M, BETA = "p", "p_abs_m", "beta"
+Array = NDArray[np.float64]
 DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
 TINY = 1e-9
 
 
-def check(path: Path, blocks: Sequence[SeriesBlock]) -> None:
-    """Raises InputError for one size only, and for values that are missing."""
+def check(path: Path, blocks: Sequence[SeriesBlock], outputs: Sequence[str]) -> None:
+    """Raises InputError for one size only, and for values that are missing, `outputs` among them."""
     if len({b.size for b in blocks}) < 2:
         raise InputError(expected(f"{path}: sizes", "at least two", [b.size for b in blocks]))
-    needed = {P, ABS_M, "m2", "m4", "energy"}
+    needed = {*outputs, "m2", "m4", "energy"}
     for block in blocks:
         missing = needed - set(block.values)
         if missing:
@@ -40,9 +42,10 @@ def check(path: Path, blocks: Sequence[SeriesBlock]) -> None:
             )
 
 
-def by_architecture(path: Path, block: SeriesBlock, wanted: Sequence[str]) -> SeriesBlock:
-    """The block with rows [seed] instead of [network], and the outputs under the names of the architectures `wanted`.
-    Raises InputError where one of them is missing or was not given the same chains as the others."""
+def by_architecture(path: Path, block: SeriesBlock, wanted: Sequence[str], output: str) -> SeriesBlock:
+    """The block with rows [seed] instead of [network], and the values `output` under the names of the
+    architectures `wanted`. Raises InputError where one of them is missing or was not given the same chains as the
+    others."""
     rows = len(block.held_out)
     nets = block.attrs.get("nets", [wanted[0]] * rows)  # files of earlier versions have one and do not say which
     of = {net: [k for k in range(rows) if list(nets)[k : k + 1] == [net]] for net in wanted}
@@ -51,8 +54,8 @@ def by_architecture(path: Path, block: SeriesBlock, wanted: Sequence[str]) -> Se
         if not mine or len(mine) != len(first) or not np.array_equal(block.held_out[mine], block.held_out[first]):
             what = f"{path}: {block.label}: networks {net} of every seed, each with its chains"
             raise InputError(expected(what, f"{rows // len(of)} rows", f"{len(mine)} of {rows}"))
-    values = {k: v[first] for k, v in block.values.items() if k != P}
-    values |= {net: block.values[P][mine] for net, mine in of.items()}
+    values = {k: v[first] for k, v in block.values.items() if k != output}
+    values |= {net: block.values[output][mine] for net, mine in of.items()}
     return replace(block, values=values, held_out=block.held_out[first])
 
 
@@ -72,8 +75,7 @@ def with_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int)
     their median log-odds."""
     more = {}
     for key in keys:
-        p = np.clip(block.values[key], TINY, 1.0 - TINY)
-        odds = np.log(p / (1.0 - p))
+        odds = log_odds(block.values[key])
         more[decided(key)] = np.heaviside(odds, 0.0)
         first, last = np.nanmedian(odds[:, :, :cold]), np.nanmedian(odds[:, :, -hot:])
         for decision in DECISIONS:
@@ -83,23 +85,31 @@ def with_decisions(block: SeriesBlock, keys: Sequence[str], cold: int, hot: int)
     return replace(block, values={**block.values, **more})
 
 
-def learned(blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: Sequence[str]) -> Table:
-    """What the outputs know: the share of the variance of their log-odds, over all draws at the temperatures around the
-    transition, that least squares on |m|, on the energy and on both explain."""
+def log_odds(p: Array) -> Array:
+    """Of probabilities, those within TINY of 0 and 1 taken as if at that distance."""
+    p = np.clip(p, TINY, 1.0 - TINY)
+    odds: Array = np.log(p / (1.0 - p))
+    return odds
+
+
+def learned(
+    blocks: Sequence[SeriesBlock], sizes: Sequence[SizeCurves], keys: Sequence[str], what: str,
+    of: Callable[[Array], Array],
+) -> Table:  # fmt: skip
+    """What the outputs know: the share of the variance of `what` they say, a function `of` them, over all draws at the
+    temperatures around the transition, that least squares on |m|, on the energy and on both explain."""
     columns = ["output", "L", "by |m|", "by the energy", "by both", "weight of |m|", "weight of the energy"]
     rows = []
     for key in keys:
         for block, size in zip(blocks, sizes, strict=True):
             slots = np.abs(block.temperatures[:, None] - 1.0 / size.pool.betas).argmin(axis=0)
             held = block.held_out
-            odds, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
-            p = np.clip(odds, TINY, 1.0 - TINY)
-            y = np.log(p / (1.0 - p))
-            y, m, energy = ((v - v.mean()) / max(float(v.std()), TINY) for v in (y, m, energy))
+            y, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
+            y, m, energy = ((v - v.mean()) / max(float(v.std()), TINY) for v in (of(y), m, energy))
             both, *_ = np.linalg.lstsq(np.stack([m, energy], axis=1), y, rcond=None)
             explained = [float((m @ y / len(y)) ** 2), float((energy @ y / len(y)) ** 2)]
             rest = y - both[0] * m - both[1] * energy
             explained.append(1.0 - float(rest @ rest) / len(y))
             rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in both)])
-    title = "What the outputs know: shares of the variance of their log-odds near the transition, by least squares"
+    title = f"What the outputs know: shares of the variance of their {what} near the transition, by least squares"
     return Table(f"{title} (weights in standard deviations)", columns, rows)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg.analysis import crossing
 from hpcrg.analysis.collapse import Data
 from hpcrg.analysis.graph import block_ranges
 from hpcrg.analysis.levels import Levels
+from hpcrg.analysis.output_features import HEAT, Finder, half_crossing, seed_crossing, squared, variance_peak
 from hpcrg.analysis.reweight import Curves, Pool, pool, reweighted
 from hpcrg.bank import SeriesBlock
 from hpcrg.errors import InputError
@@ -26,7 +26,6 @@ Array = NDArray[np.float64]
 OVERLAP = 1.5
 STEPS = 400
 FAR = (0.05, 0.95)
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -68,20 +67,25 @@ class SizeCurves:
     def half(self, name: str) -> Half:
         """The half-crossing of one output. Raises InputError when the output does not pass 1/2 in the
         range."""
-        each = [_seed_crossing(c, name, self.size) for c in self.by_seed]
+        each = [seed_crossing(c, name, self.size) for c in self.by_seed]
         return self._with_spread(half_crossing(self.curves, name, self.size), each)
 
     def peak(self, name: str) -> Half:
         """The peak of the variance of one output. Raises InputError when less than its upper half is in the range."""
-        found = variance_peak(self.curves, name, self.size)
+        return self.everywhere(variance_peak, name, "a peak of the variance")
+
+    def everywhere(self, find: Finder, name: str, what: str) -> Half:
+        """What `find` finds in the curves of one output, and its spread over seeds. Raises InputError where that of
+        some seed is not found."""
+        found = find(self.curves, name, self.size)
         each = []
         for curves in self.by_seed:
             try:
-                each.append(variance_peak(curves, name, self.size))
+                each.append(find(curves, name, self.size))
             except InputError:
                 continue
         if len(each) < len(self.by_seed):
-            raise InputError(f"L = {self.size}: expected a peak of the variance, within the temperatures whose "
+            raise InputError(f"L = {self.size}: expected {what}, within the temperatures whose "
                              f"histograms overlap, for all {len(self.by_seed)} seeds, found {len(each)}")  # fmt: skip
         return self._with_spread(found, each)
 
@@ -100,14 +104,18 @@ class SizeCurves:
         return Data(name, np.full(len(t), float(self.size)), t, value[keep], error[keep])
 
 
-def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> SizeCurves:
-    """The curves of one size. Raises InputError when no chain was held out, or no output passes 1/2."""
+def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...], heat: bool = False) -> SizeCurves:
+    """The curves of one size, at the temperatures around that where the first output is 1/2, or, with `heat`, around
+    that of the largest variance of the energy. Raises InputError when no chain was held out, or no histograms
+    overlap."""
     held: NDArray[np.bool_] = np.asarray(block.held_out.any(axis=0), dtype=np.bool_)
     if not held.any():
         raise InputError(f"{block.label}: expected held-out chains, found none")
     ranges = block_ranges(block.values["energy"].shape[-1], blocks)
     mean = {k: _over_seeds(block.values[k], block.held_out) for k in (*names, "m2", "m4", "energy")}
-    rungs = connected(mean["energy"][held], mean[names[0]][held])
+    energy = mean["energy"][held]
+    far = -energy.var(axis=(0, 2)) if heat else np.abs(mean[names[0]][held].mean(axis=(0, 2)) - 0.5)
+    rungs = connected(energy, int(np.argmin(far)))
     betas = 1.0 / block.temperatures[rungs]
     squares = {k: _over_seeds(block.values[k] ** 2, block.held_out) for k in names}
     columns = [*(mean[k] for k in names), *squares.values(), mean["m2"], mean["m4"]]
@@ -134,72 +142,11 @@ def size_curves(block: SeriesBlock, blocks: int, names: tuple[str, ...]) -> Size
     return SizeCurves(**{**vars(found), "curves": _curves(found, beta), "by_seed": by_seed})
 
 
-def half_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
-    """beta and dP/dbeta where P = 1/2 [row]. Raises InputError when P does not pass 1/2 inside the range."""
-    y = curves.values[name]
-    change = np.flatnonzero((y[0, :-1] < 0.5) & (y[0, 1:] >= 0.5))
-    if not len(change):
-        raise InputError(
-            f"L = {size}: expected a mean output that passes 1/2 between T = {1 / curves.beta[-1]:.5g} and "
-            f"{1 / curves.beta[0]:.5g}, found {y[0].min():.3f} to {y[0].max():.3f}"
-        )
-    rows = np.arange(len(y))
-    beta = np.full(len(y), curves.beta[change[len(change) // 2]])
-    for _ in range(crossing.ITERATIONS):
-        value, slope = crossing.hermite(curves, name, rows, beta)
-        beta = np.clip(beta - (value - 0.5) / slope, curves.beta[0], curves.beta[-1])
-    return beta, crossing.hermite(curves, name, rows, beta)[1]
-
-
-def squared(name: str) -> str:
-    """Under which curves hold the mean square of an output."""
-    return f"{name} squared"
-
-
-def variance_peak(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
-    """beta at the maximum of the variance of an output over draws, and one over the width in beta at half of its height
-    [row]. Raises InputError when the maximum, or where it has fallen to half, is outside the range."""
-    variance = curves.values[squared(name)] - curves.values[name] ** 2
-    beta, inverse = np.empty(len(variance)), np.empty(len(variance))
-    step = curves.beta[1] - curves.beta[0]
-    for row, y in enumerate(variance):
-        top = int(np.argmax(y))
-        low = np.flatnonzero(y[:top] < 0.5 * y[top])
-        high = np.flatnonzero(y[top:] < 0.5 * y[top])
-        if not len(low) or not len(high):
-            raise InputError(
-                f"L = {size}: expected a peak of the variance whose upper half lies between T = "
-                f"{1 / curves.beta[-1]:.5g} and {1 / curves.beta[0]:.5g}, found its maximum at "
-                f"{1 / curves.beta[top]:.5g}"
-            )
-        left, right = int(low[-1]), top + int(high[0])
-        half = 0.5 * y[top]
-        first = left + (half - y[left]) / (y[left + 1] - y[left])
-        last = right - (half - y[right]) / (y[right - 1] - y[right])
-        curvature = y[top + 1] - 2 * y[top] + y[top - 1]
-        beta[row] = curves.beta[top] + step * 0.5 * (y[top - 1] - y[top + 1]) / min(curvature, -TINY)
-        inverse[row] = 1.0 / (step * (last - first))
-    return beta, inverse
-
-
-def _seed_crossing(curves: Curves, name: str, size: int) -> tuple[Array, Array]:
-    """As `half_crossing`; a network that never passes 1/2 in the range counts as doing so at the nearer end, so
-    that it widens the spread over seeds instead of hiding."""
-    try:
-        return half_crossing(curves, name, size)
-    except InputError:
-        end = int(np.argmin(np.abs(curves.values[name][0, [0, -1]] - 0.5))) * (len(curves.beta) - 1)
-        return curves.beta[[end]], curves.slopes[name][:1, end]
-
-
-def connected(energy: Array, output: Array) -> NDArray[np.int64]:
-    """The rungs around the half-crossing whose energy histograms overlap from one to the next.
-
-    `energy` and `output` are [chain, slot, draw].
-    """
+def connected(energy: Array, middle: int) -> NDArray[np.int64]:
+    """The rungs around a `middle` one whose energies [chain, slot, draw] overlap from one to the next. Raises
+    InputError when there is no other."""
     mean, width = energy.mean(axis=(0, 2)), energy.std(axis=(0, 2))
     linked = np.diff(mean) < OVERLAP * (width[1:] + width[:-1])
-    middle = int(np.argmin(np.abs(output.mean(axis=(0, 2)) - 0.5)))
     first = last = middle
     while first > 0 and linked[first - 1]:
         first -= 1
@@ -266,6 +213,7 @@ def _curves(size: SizeCurves, beta: Array) -> Curves:
     k = 2 + 4 * len(size.names)
     m2, d2, m4, d4 = moments[k], -moments[k + 1], moments[k + 2], -moments[k + 3]
     ratio = size.components / (size.components + 2.0) * m4 / m2**2
+    values[HEAT] = moments[1] - moments[0] ** 2
     values["u4"], slopes["u4"] = 1.0 - ratio, -ratio * (d4 / m4 - 2.0 * d2 / m2)
     return Curves(size.id, size.size, beta, values, slopes)
 

@@ -10,8 +10,11 @@ import numpy as np
 
 from hpcrg.analysis.collapse import Collapse
 from hpcrg.analysis.corrections import OMEGA
-from hpcrg.analysis.output_curves import Half, SizeCurves, squared
-from hpcrg.estimate import Estimate, Reference, difference, format_error, jackknife_error
+from hpcrg.analysis.output_curves import Half, SizeCurves
+from hpcrg.analysis.output_features import squared
+from hpcrg.analysis.output_fits import from_slopes
+from hpcrg.errors import InputError
+from hpcrg.estimate import Estimate, Reference, combined_error, difference, format_error, jackknife_error
 from hpcrg.figures import Curve, Figure, FigureData, Mark, Note, Table
 
 TEMPERATURE = "temperature T (J/k_B)"
@@ -51,7 +54,7 @@ def build(
         some = [s for s in scaled if s.peak == peak]
         figures += [_halves(name, sizes, some, t_c, peak)] if some else []
     figures += [_collapse(name, s, sizes) for s in scaled if s.collapse is not None]
-    tables = [_halves_table(sizes, scaled), _parts_table(estimates), _differences(estimates)]
+    tables = [_halves_table(sizes, scaled), _from_the_larger(sizes, scaled), parts(estimates), differences(estimates)]
     return FigureData(figures, _notes(scaled), tables)
 
 
@@ -146,7 +149,28 @@ def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> 
     return Table("Where the mean output is 1/2, and where its variance peaks", columns, rows)
 
 
-def _parts_table(estimates: Sequence[Estimate]) -> Table:
+def _from_the_larger(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> Table:
+    """nu from the sizes from each one upwards."""
+    starts = range(len(sizes) - 1)
+    rows = []
+    for s in scaled:
+        cells = []
+        for start in starts:
+            try:
+                (nu, replicas), systematic = from_slopes(sizes[start:], s.halves[start:])
+            except InputError:
+                cells.append("none")
+                continue
+            cells.append(
+                format_error(nu, float(np.hypot(combined_error(replicas), np.linalg.norm([*systematic.values()]))))
+            )
+        rows.append([s.method, *cells])
+    columns = ["method", *(f"L >= {sizes[start].size}" for start in starts)]
+    return Table("nu from the larger sizes only, with all errors of the method", columns, rows)
+
+
+def parts(estimates: Sequence[Estimate]) -> Table:
+    """The parts of the error of each estimate."""
     names = list(dict.fromkeys(part for e in estimates for part in e.systematic))
     rows = [
         [
@@ -161,8 +185,8 @@ def _parts_table(estimates: Sequence[Estimate]) -> Table:
     return Table("Parts of the errors", ["quantity", "method", "value", "statistical", *names], rows)
 
 
-def _differences(estimates: Sequence[Estimate]) -> Table:
-    """Each classifier less the Binder cumulant of the same draws, by the joint jackknife."""
+def differences(estimates: Sequence[Estimate]) -> Table:
+    """Each method less the Binder cumulant of the same draws, by the joint jackknife."""
     rows = []
     by = {(e.quantity, e.method): e for e in estimates}
     for (quantity, method), e in by.items():
@@ -176,7 +200,7 @@ def _differences(estimates: Sequence[Estimate]) -> Table:
         rows.append([quantity, method, format_error(value, error), f"{seed:.2g}", *over])
     columns = ["quantity", "method", "method - binder, joint jackknife", "seed spread", "over both errors",
                "over all errors of both"]  # fmt: skip
-    return Table("Classifiers against the Binder cumulant on the very same draws", columns, rows)
+    return Table("Networks against the Binder cumulant on the very same draws", columns, rows)
 
 
 def _notes(scaled: Sequence[Classifier]) -> list[Note]:

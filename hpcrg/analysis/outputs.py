@@ -36,7 +36,7 @@ and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,30 +44,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcrg.analysis import collapse as gp
-from hpcrg.analysis import crossing, output_figures
-from hpcrg.analysis.corrections import OMEGA, OMEGAS
-from hpcrg.analysis.fss import known_of
+from hpcrg.analysis import output_figures
+from hpcrg.analysis.binder import binder, estimate, references
+from hpcrg.analysis.corrections import OMEGAS
 from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.output_blocks import (
-    ABS_M,
     DECISIONS,
+    P_ABS_M,
+    P,
     by_architecture,
     check,
     decided,
     learned,
+    log_odds,
     moved,
     with_decisions,
 )
 from hpcrg.analysis.output_curves import Half, SizeCurves, size_curves
 from hpcrg.analysis.output_fits import STRETCH, extrapolated, from_slopes
-from hpcrg.analysis.reweight import Curves
 from hpcrg.bank import SeriesBlock, read_series
 from hpcrg.campaign import TrainSpec
 from hpcrg.errors import InputError
-from hpcrg.estimate import Estimate, Measured, Reference, excess
+from hpcrg.estimate import Estimate, excess
 from hpcrg.figures import FigureData, Note
-from hpcrg.lattice import Lattice
-from hpcrg.models import make_model
 
 Array = NDArray[np.float64]
 BASELINE, BINDER = "baseline/abs_m", "baseline/binder"
@@ -97,10 +96,10 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     Raises InputError for a file of one size only, or whose values do not hold p, p_abs_m, m2, m4 and energy.
     """
     blocks = read_series(path)
-    check(path, blocks)
+    check(path, blocks, (P, P_ABS_M))
     known = references(blocks[0])
-    blocks = [by_architecture(path, b, spec.net) for b in blocks]
-    nets, keys = spec.net, (*spec.net, ABS_M)
+    blocks = [by_architecture(path, b, spec.net, P) for b in blocks]
+    nets, keys = spec.net, (*spec.net, P_ABS_M)
     curves = (*keys, *map(decided, keys))
     names = (*curves, *(moved(key, decision) for key in curves for decision in DECISIONS))
     sizes = [size_curves(with_decisions(b, keys, spec.cold, spec.hot), spec.blocks, names) for b in blocks]
@@ -118,23 +117,19 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     estimates = [e for s in scaled for e in s.estimates]
     for kind in KINDS[:2]:
         each = [e for e in estimates if e.method in {_method(net, kind) for net in nets}]
-        estimates += _together(each, f"networks/{kind}", len(nets))
+        estimates += together(each, f"networks/{kind}", len(nets))
     try:
-        estimates += _binder(sizes, blocks, known)
+        estimates += binder(sizes, blocks, known)
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
     data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
-    return estimates, FigureData(data.figures, notes + data.notes, [*data.tables, learned(blocks, sizes, keys)])
-
-
-def references(block: SeriesBlock) -> References:
-    """What is known of the model of a series file."""
-    lattice = Lattice((block.size,) * block.dimension)
-    return known_of(make_model(dict(block.model)).exact(lattice), block.dimension)
+    return estimates, FigureData(
+        data.figures, notes + data.notes, [*data.tables, learned(blocks, sizes, keys, "log-odds", log_odds)]
+    )
 
 
 def _method(key: str, kind: str) -> str:
-    if key == ABS_M:
+    if key == P_ABS_M:
         return BASELINE if kind == "classifier" else f"{BASELINE} {kind}"
     return f"{key}/{kind}"
 
@@ -164,8 +159,8 @@ def _scaled(
         t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
     t_parts["threshold"] = _threshold(sizes, key, feature, power)
     estimates = [
-        _estimate("T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}),
-        _estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
+        estimate("T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}),
+        estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
     ]
     return Scaled(key, method, feature is SizeCurves.peak, halves, fit, estimates)
 
@@ -183,7 +178,7 @@ def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collap
     return gp.fit([joined], inside)
 
 
-def _together(estimates: Sequence[Estimate], method: str, architectures: int) -> list[Estimate]:
+def together(estimates: Sequence[Estimate], method: str, architectures: int) -> list[Estimate]:
     """The mean over architectures of each quantity, weighted by the inverse squares of their errors, with their
     standard deviation, so weighted, as the part `architecture`; nothing where one is alone or failed."""
     out = []
@@ -203,52 +198,3 @@ def _together(estimates: Sequence[Estimate], method: str, architectures: int) ->
             settings={"weights": weights.tolist()},
         ))  # fmt: skip
     return out
-
-
-def _binder(sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], known: References) -> list[Estimate]:
-    lines = _common(sizes)
-    fits = {w: crossing.critical_beta(lines, ("u4",), w) for w in OMEGAS}
-    best = fits[OMEGA]
-    slopes = {w: crossing.inverse_nu(lines, ("u4",), best.rows, w) for w in OMEGAS}
-    out = []
-    for quantity, by, ref in (("T_c", fits, known.t_c), ("nu", slopes, known.nu)):
-        rows = 1.0 / by[OMEGA].rows
-        values = [1.0 / f.value for f in by.values()]
-        parts = {"size": by[OMEGA].prior / by[OMEGA].value ** 2, "ansatz": 0.5 * (max(values) - min(values))}
-        number = (float(rows[0]), crossing.replicas(lines, rows))
-        out.append(_estimate(quantity, BINDER, blocks, number, parts, ref, {"omega": list(OMEGAS)}))
-    return out
-
-
-def _common(sizes: Sequence[SizeCurves]) -> list[Curves]:
-    """The curves on the part of the grid that all sizes share."""
-    low = max(s.curves.beta[0] for s in sizes)
-    high = min(s.curves.beta[-1] for s in sizes)
-    if not low < high:
-        raise InputError("expected sizes whose temperatures near the transition overlap, found none shared")
-    beta = np.linspace(low, high, len(sizes[0].curves.beta))
-    return [s.at(beta) for s in sizes]
-
-
-def _estimate(
-    quantity: str,
-    method: str,
-    blocks: Sequence[SeriesBlock],
-    number: Measured,
-    parts: Mapping[str, float],
-    reference: Reference | None,
-    settings: Mapping[str, object],
-) -> Estimate:
-    name = make_model(dict(blocks[0].model)).name
-    return Estimate(
-        quantity,
-        method,
-        name,
-        tuple(b.size for b in blocks),
-        number[0],
-        number[1],
-        dict(parts),
-        tuple(b.ensemble_id for b in blocks),
-        reference,
-        dict(settings),
-    )

@@ -77,7 +77,7 @@ def scale(
     chunk: Chunk = 16,
 ) -> None:
     """Finite-size scaling of banks, or of a network's outputs: T_c and nu."""
-    from hpcrg.analysis import fss, outputs
+    from hpcrg.analysis import fss, outputs, thermometers
     from hpcrg.campaign import load
 
     loaded = load(campaign)
@@ -89,8 +89,9 @@ def scale(
         if workers or threads or scheduler or tls is not None:
             raise InputError("scale --train: expected none of --workers, --threads, --scheduler and --tls, found some")
         train_spec = _named(loaded.train, "train", train_name)
+        method = thermometers if train_spec.objective == "regressor" else outputs
         with told(output, f"scale {train_name}"):
-            _write(output, outputs.run(files[0], train_name, train_spec))
+            _write(output, method.run(files[0], train_name, train_spec))
     else:
         spec = _named(loaded.scale, "scale", str(name))
         with _dask(loaded, f"scale {name}", output, workers, threads, scheduler, tls) as compute:

@@ -20,7 +20,7 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.comm import share
 from hpcrg.errors import Interrupted
 from hpcrg.learn import abs_m, data, posterior
-from hpcrg.learn.objectives import Objective
+from hpcrg.learn.objectives import Classifier, Objective
 from hpcrg.learn.place import Place
 from hpcrg.learn.precision import forward
 
@@ -29,17 +29,18 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outputs:
-    """One network's numbers on its seed's held-out chains: values by name and the posterior probability of the cold
-    half, each [chain, slot, draw]; the threshold of the |m| baseline; the curves of its training. `source` is the bank
-    it was tested on, `trained` the one it was trained on."""
+    """One network's numbers on its seed's held-out chains: values by name, and the best that could have been said in
+    place of the network, each [chain, slot, draw]; the threshold of the |m| baseline of a classifier; the curves of its
+    training. `source` is the bank it was tested on, `trained` the one it was trained on."""
 
     source: data.Source
     trained: data.Source
     split: data.Split
     net: str
     number: int
+    objective: Objective
     values: Mapping[str, Values]
-    posterior: Values
+    best: Values
     threshold: float
     loss: Sequence[float] = ()
     validation: Sequence[float] = ()
@@ -63,18 +64,21 @@ def held_out(
         where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
         raise Interrupted(f"{where}: stopped after training; the network is kept")
     if place.rank:
-        return Outputs(source, trained, split, *which, {"p": p}, p, float("nan"))
-    with open_bank(trained.path) as bank:
-        threshold = _threshold(bank, split.training, spec)
+        return Outputs(source, trained, split, *which, objective, {objective.output: p}, p, float("nan"))
+    threshold = float("nan")
+    if isinstance(objective, Classifier):
+        with open_bank(trained.path) as bank:
+            threshold = _threshold(bank, split.training, spec)
     with open_bank(source.path) as bank:
         energy = _each(bank, split.test, lambda c, s: bank.at_draws("energy", c, s, 0, bank.draws) * 1.0)
         m2 = _each(bank, split.test, lambda c, s: _order2(bank, c, s))
     size = np.sqrt(m2)
-    values = {"p": p, "p_abs_m": abs_m.probability(size, threshold), "abs_m": size, "m2": m2, "m4": m2**2,
-              "energy": energy}  # fmt: skip
+    values = {objective.output: p, "abs_m": size, "m2": m2, "m4": m2**2, "energy": energy}
+    if isinstance(objective, Classifier):
+        values["p_abs_m"] = abs_m.probability(size, threshold)
     betas = np.array(source.ensemble.betas)
     f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
-    return Outputs(source, trained, split, *which, values, posterior.cold_probability(energy, betas, f), threshold)
+    return Outputs(source, trained, split, *which, objective, values, objective.best(energy, f), threshold)
 
 
 @torch.no_grad()

@@ -100,7 +100,7 @@ def correct(p: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Paired:
-    """Accuracy of a network less that of the posterior on the same draws of held-out chains. `error` is one
+    """Mean score of a network less that of the posterior on the same draws of held-out chains. `error` is one
     standard error over chains; `sigma` is the one-sided significance as standard deviations of a normal
     distribution."""
 
@@ -117,15 +117,15 @@ class Paired:
         return self.sigma > LIMIT
 
 
-def paired(network: NDArray[np.float64], posterior: NDArray[np.float64]) -> Paired:
-    """Compare the fraction of correct answers [chain, slot, draw]. Few chains make an uncertain error bar, so
-    the significance comes from Student's t with chains - 1 degrees of freedom; the error is never below one
-    draw a chain. A single chain gives no error and no significance."""
+def paired(network: NDArray[np.float64], posterior: NDArray[np.float64], grain: float = 1.0) -> Paired:
+    """Compare mean scores [chain, slot, draw], such as fractions of correct answers. Few chains make an uncertain error
+    bar, so the significance comes from Student's t with chains - 1 degrees of freedom; the error is never below a
+    `grain` in one draw of a chain. A single chain gives no error and no significance."""
     each = network.mean(axis=(1, 2)) - posterior.mean(axis=(1, 2))
     n, mean = len(each), float(each.mean())
     if n < 2:
         return Paired(n, float(network.mean()), float(posterior.mean()), mean, float("nan"), float("nan"))
-    one_draw = 1.0 / network[0].size
+    one_draw = grain / network[0].size
     error = max(float(each.std(ddof=1)), one_draw) / np.sqrt(n)
     tail = t.logsf(mean / error, n - 1)
     sigma = float(norm.isf(np.exp(tail))) if tail > -700 else float("inf")

@@ -7,6 +7,7 @@ Arrays: [network, chain, slot, draw], NaN where a network's seed did not hold th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,16 @@ from numpy.typing import NDArray
 from hpcrg import checkpoint
 from hpcrg.bank import SeriesBlock
 from hpcrg.campaign import TrainSpec
-from hpcrg.figures import Curve, Figure, FigureData, Note, Table
+from hpcrg.figures import FigureData, Note
 from hpcrg.learn import posterior
 from hpcrg.learn.evaluate import Outputs, Values
+from hpcrg.learn.objectives import Objective
 from hpcrg.learn.posterior import Paired
+from hpcrg.learn.result_figures import ABS_M, POSTERIOR, WORDS, scores, table, training
 
-CURVE_POINTS = 60
 FEWEST = 3
 """Held-out chains without which nothing can be said of a network that is too good."""
-ABS_M, POSTERIOR = "|m|", "posterior"
+P_ABS_M = "p_abs_m"
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,34 @@ class Result:
 
 @dataclass(frozen=True)
 class Size:
-    """All networks of one lattice size: the block, and correct answers [chain, slot, draw] of each architecture and
-    baseline on chains that some seed held out, averaged over the seeds that did."""
+    """All networks of one lattice size: the block, and scores [chain, slot, draw] of each architecture and baseline on
+    chains that some seed held out, averaged over the seeds that did."""
 
     block: SeriesBlock
     outputs: Sequence[Outputs]
-    correct: dict[str, Values]
+    scores: dict[str, Values]
 
     def paired(self, net: str) -> Paired:
         """An architecture against the exact posterior."""
-        return posterior.paired(self.correct[net], self.correct[POSTERIOR])
+        return posterior.paired(self.scores[net], self.scores[POSTERIOR], self.outputs[0].objective.grain)
+
+    def trained(self, net: str) -> tuple[int, list[Outputs]]:
+        """The size, and the outputs of an architecture."""
+        return self.block.size, [o for o in self.outputs if o.net == net]
 
 
 def collect(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Result:
     """Join the outputs of all jobs."""
     labels = dict.fromkeys(o.source.ensemble.label for o in outputs)
     sizes = [_size([o for o in outputs if o.source.ensemble.label == label], name, spec) for label in labels]
-    leaks = [_leak(s, net) for s in sizes for net in spec.net if s.paired(net).leak]
+    leaks = [_leak(s, net, spec.objective) for s in sizes for net in spec.net if s.paired(net).leak]
     notes = [Note("failure", text) for text in leaks]
-    notes += [Note("warning", _untested(s)) for s in sizes if len(s.correct[POSTERIOR]) < FEWEST]
-    drawn = [*(_training(name, net, sizes) for net in spec.net), *(_accuracy(name, spec.net, s) for s in sizes)]
-    return Result([s.block for s in sizes], FigureData(drawn, notes, [_table(spec.net, sizes)]), leaks)
+    notes += [Note("warning", _untested(s)) for s in sizes if len(s.scores[POSTERIOR]) < FEWEST]
+    words = WORDS[spec.objective]
+    drawn = [training(name, net, [s.trained(net) for s in sizes]) for net in spec.net]
+    drawn += [scores(name, words, spec.net, s.block, s.scores) for s in sizes]
+    rows = [(str(s.block.size), net, s.paired(net), s.scores) for s in sizes for net in spec.net]
+    return Result([s.block for s in sizes], FigureData(drawn, notes, [table(words, rows)]), leaks)
 
 
 def networks(directory: Path, name: str, outputs: Iterable[Outputs]) -> None:
@@ -68,7 +77,8 @@ def networks(directory: Path, name: str, outputs: Iterable[Outputs]) -> None:
         if o.source is not o.trained:
             continue
         e = o.trained.ensemble
-        about = {"label": e.label, "ensemble": e.id, "net": o.net, "seed": o.number, "abs_m_threshold": o.threshold}
+        about = {"label": e.label, "ensemble": e.id, "net": o.net, "seed": o.number}
+        about |= {} if math.isnan(o.threshold) else {"abs_m_threshold": o.threshold}
         about |= {"training": o.split.training, "validation": o.split.validation, "test": o.split.test}
         text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
         path = directory / f"{name}-{e.label}-{o.net}-seed{o.number}.network"
@@ -88,90 +98,41 @@ def _size(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Size:
         return out
 
     values = {key: spread([o.values[key] for o in outputs]) for key in outputs[0].values}
+    objective = outputs[0].objective
     attrs = {"train": name, "nets": [o.net for o in outputs], "objective": spec.objective, "cold": spec.cold,
-             "hot": spec.hot, "abs_m_threshold": [o.threshold for o in outputs]}  # fmt: skip
+             "hot": spec.hot}  # fmt: skip
+    if P_ABS_M in values:
+        attrs["abs_m_threshold"] = [o.threshold for o in outputs]
     block = SeriesBlock(
         e.label, e.size, e.id, dict(e.model), e.geometry.dimension, e.temperatures, values, held, attrs
     )  # fmt: skip
-    exact = spread([o.posterior for o in outputs])
-    correct: dict[str, Values] = {}
+    best = spread([o.best for o in outputs])
+    found: dict[str, Values] = {}
     for net in spec.net:
         of = [o.net == net for o in outputs]
-        correct[net] = _correct(values["p"][of], held[of])
-    correct |= {ABS_M: _correct(values["p_abs_m"], held), POSTERIOR: _correct(exact, held)}
-    return Size(block, outputs, correct)
+        found[net] = _scores(objective, values[objective.output][of], held[of])
+    if P_ABS_M in values:
+        found[ABS_M] = _scores(objective, values[P_ABS_M], held)
+    found[POSTERIOR] = _scores(objective, best, held)
+    return Size(block, outputs, found)
 
 
-def _correct(p: Values, held: NDArray[np.bool_]) -> Values:
-    """Correct answers [chain, slot, draw] of the held-out chains, averaged over the networks that held each
-    out."""
-    right = np.where(np.isnan(p), 0.0, posterior.correct(p))
+def _scores(objective: Objective, reported: Values, held: NDArray[np.bool_]) -> Values:
+    """Scores [chain, slot, draw] of the held-out chains, averaged over the networks that held each out."""
+    each = np.where(np.isnan(reported), 0.0, objective.score(reported))
     times = held.sum(axis=0)
     tested = times > 0
-    mean: Values = right.sum(axis=0)[tested] / times[tested, None, None, None].reshape(-1, 1, 1)
+    mean: Values = each.sum(axis=0)[tested] / times[tested, None, None, None].reshape(-1, 1, 1)
     return mean
 
 
-def _leak(size: Size, net: str) -> str:
-    p = size.paired(net)
-    return (f"{size.block.label}, {net}: expected an accuracy of at most {p.posterior:.4f}, that of the exact "
-            f"posterior on the same draws, found {p.network:.4f}, {p.sigma:.1f} sigma above over {p.chains} "
+def _leak(size: Size, net: str, objective: str) -> str:
+    p, words = size.paired(net), WORDS[objective]
+    return (f"{size.block.label}, {net}: expected {words.bound} {words.text(p.posterior)}, that of the exact "
+            f"posterior on the same draws, found {words.text(p.network)}, {p.sigma:.1f} sigma better over {p.chains} "
             "chains: the network has seen its test data")  # fmt: skip
 
 
 def _untested(size: Size) -> str:
-    return (f"{size.block.label}: only {len(size.correct[POSTERIOR])} chain(s) were held out in all, too few to test "
+    return (f"{size.block.label}: only {len(size.scores[POSTERIOR])} chain(s) were held out in all, too few to test "
             "whether the network is better than the exact posterior; use more chains or seeds")  # fmt: skip
-
-
-def _training(name: str, net: str, sizes: Sequence[Size]) -> Figure:
-    curves = []
-    for s in sizes:
-        trained = [o for o in s.outputs if o.net == net]
-        shortest = min(len(o.loss) for o in trained)  # seeds that hold out fewer chains take more steps
-        loss = np.mean([o.loss[:shortest] for o in trained], axis=0)
-        width = max(1, len(loss) // CURVE_POINTS)
-        bins = loss[: len(loss) // width * width].reshape(-1, width).mean(axis=1)
-        steps = (np.arange(len(bins)) + 0.5) * width
-        validation = np.array([o.validation for o in trained])
-        ends = np.arange(1, validation.shape[1] + 1) * (len(loss) / validation.shape[1])
-        label = f"L = {s.block.size}"
-        curves.append(Curve(f"{label}, training", steps.tolist(), bins.tolist(), None, "line"))
-        each = validation.mean(axis=0).tolist()
-        curves.append(Curve(f"{label}, validation", ends.tolist(), each, None, "points"))
-    return Figure(
-        f"{name}-training-{net}", f"Training of {name}, {net}", "step", "loss (nats)", curves,
-        "Mean over seeds of the loss on labelled slots; validation on a chain that is not trained on.",
-        yscale="log",
-    )  # fmt: skip
-
-
-def _accuracy(name: str, nets: Sequence[str], size: Size) -> Figure:
-    titles = {**{net: net for net in nets}, ABS_M: "|m|, one parameter", POSTERIOR: "exact posterior"}
-    x = size.block.temperatures.tolist()
-    curves = []
-    for key, title in titles.items():
-        by_chain = size.correct[key].mean(axis=2)
-        n = len(by_chain)
-        error = (by_chain.std(axis=0, ddof=1) / np.sqrt(n)).tolist() if n > 1 else None
-        curves.append(Curve(title, x, by_chain.mean(axis=0).tolist(), error, "both"))
-    return Figure(
-        f"{name}-accuracy-{size.block.label}", f"Cold or hot half of the ladder? L = {size.block.size}",
-        "temperature T (J / k_B)", "fraction of held-out draws put right", curves,
-        "Held-out chains at all temperatures. The exact posterior knows the energy only, and nothing can "
-        "be better over the whole ladder; the network was shown its ends only. Errors over chains.",
-    )  # fmt: skip
-
-
-def _table(nets: Sequence[str], sizes: Sequence[Size]) -> Table:
-    columns = ["L", "held-out chains", "network", "right", ABS_M, "exact posterior", "network - posterior",
-               "sigma, one-sided"]  # fmt: skip
-    rows = []
-    for s in sizes:
-        for net in nets:
-            p = s.paired(net)
-            rows.append([
-                str(s.block.size), str(p.chains), net, f"{p.network:.4f}", f"{s.correct[ABS_M].mean():.4f}",
-                f"{p.posterior:.4f}", f"{p.difference:+.4f} +- {p.error:.4f}", f"{p.sigma:+.1f}",
-            ])  # fmt: skip
-    return Table("Accuracy over the whole ladder, on the same held-out draws", columns, rows)

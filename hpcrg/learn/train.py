@@ -40,7 +40,7 @@ from hpcrg.learning_specs import Net
 from hpcrg.rng import Purpose, id_words, stream
 
 DIVERGED = 20.0
-"""Nats: a mean loss above this is not going to come back."""
+"""Nats, or variances of the labels: a mean loss above this is not going to come back."""
 WARM_UP = 0.2
 
 
@@ -71,7 +71,7 @@ class Job:
     @cached_property
     def objective(self) -> Objective:
         """What it is trained for."""
-        return OBJECTIVES[self.spec.objective](self.source.ensemble.slots, self.spec.cold, self.spec.hot)
+        return OBJECTIVES[self.spec.objective](self.source.ensemble.betas, self.spec.cold, self.spec.hot)
 
     @property
     def rate(self) -> float:
@@ -187,7 +187,7 @@ def _check(job: Job, current: State, what: str, value: float) -> None:
     """Raises InputError for a loss that is no number or is not going to come back."""
     if not (math.isfinite(value) and value < DIVERGED):
         where = f"{job.file.stem}, epoch {current.epoch}, step {current.step}"
-        wanted = f"a {what} that stays below {DIVERGED} nats with learning_rate {job.rate}"
+        wanted = f"a {what} that stays below {DIVERGED} {job.objective.unit} with learning_rate {job.rate}"
         raise InputError(f"{where}: expected {wanted}, found {value}; the last good state is kept in {job.file}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpcrg.analysis.output_blocks import ABS_M, by_architecture
+from hpcrg.analysis.output_blocks import P_ABS_M, P, by_architecture
 from hpcrg.analysis.output_curves import size_curves
 from hpcrg.analysis.output_fits import from_slopes
 from hpcrg.bank import SeriesBlock, read_series
@@ -39,8 +39,8 @@ def main(path: str, temperature: float) -> None:
     """Every architecture and the |m| classifier."""
     raw = read_series(Path(path))
     nets = list(dict.fromkeys(raw[0].attrs["nets"]))
-    blocks = [by_architecture(Path(path), b, nets) for b in raw]
-    for key in (*nets, ABS_M):
+    blocks = [by_architecture(Path(path), b, nets, P) for b in raw]
+    for key in (*nets, P_ABS_M):
         for name, some in (("as it is", blocks), ("moved", [moved(b, key, temperature) for b in blocks])):
             sizes = [size_curves(b, BLOCKS, (key,)) for b in some]
             halves = [s.half(key) for s in sizes]

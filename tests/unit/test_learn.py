@@ -169,14 +169,17 @@ def test_the_network_takes_any_dimension_and_an_odd_size(dimension, make):
     assert network(2, dimension, make)(torch.zeros((2, *(5,) * dimension), dtype=torch.uint8)).shape == (2,)
 
 
+SEVEN = tuple(np.linspace(0.7, 0.1, 7))
+
+
 def test_labels_are_at_the_ends_of_the_ladder_and_weigh_the_same():
-    objective = Classifier(7, 1, 3)
+    objective = Classifier(SEVEN, 1, 3)
     assert objective.slots() == (0, 4, 5, 6)
     losses = objective.loss(torch.zeros(4), torch.tensor(objective.slots()))
     assert losses[0].item() == pytest.approx(losses[1:].sum().item())
     assert losses.mean().item() == pytest.approx(np.log(2))
     with pytest.raises(InputError, match="found 3 and 4"):
-        Classifier(7, 3, 4)
+        Classifier(SEVEN, 3, 4)
 
 
 def test_every_registered_name_is_known_to_the_campaign():

@@ -15,7 +15,7 @@ from hpcrg.errors import CorruptFile, InputError, Interrupted, Leakage
 from hpcrg.learn import data
 from hpcrg.learn.limits import Limits
 from hpcrg.learn.nets import NETS
-from hpcrg.learn.objectives import OBJECTIVES
+from hpcrg.learn.objectives import OBJECTIVES, Classifier
 from hpcrg.learn.train import run
 
 BETAS = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
@@ -247,11 +247,13 @@ class Pixel(Dense):
         return super().forward(codes * 0 + codes[:, :1, :1])
 
 
-def test_a_pixel_that_knows_the_label_is_refused(bank, tmp_path, place, monkeypatch):
-    def tell(spins):
-        spins[..., 0, 0] = np.array([1, 1, 1, -1, -1, -1])[:, None]
-        return spins
+def tell(spins):
+    """The first spin says which half of the ladder it is."""
+    spins[..., 0, 0] = np.array([1, 1, 1, -1, -1, -1])[:, None]
+    return spins
 
+
+def test_a_pixel_that_knows_the_label_is_refused(bank, tmp_path, place, monkeypatch):
     monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Pixel(channels))
     with pytest.raises(Leakage, match="has seen its test data"):
         go(bank(tell), tmp_path, place)
@@ -259,21 +261,15 @@ def test_a_pixel_that_knows_the_label_is_refused(bank, tmp_path, place, monkeypa
     assert figures.load(tmp_path / "series.figures.json").notes[0].level == "failure"
 
 
-class EverySlot:
+class EverySlot(Classifier):
     """Labels by the half of the ladder, on all slots."""
 
-    def __init__(self, ladder, cold, hot):
-        self.ladder = ladder
-
     def slots(self):
-        return tuple(range(self.ladder))
+        return tuple(range(len(self.betas)))
 
     def loss(self, output, slot):
-        target = (slot < self.ladder // 2).float()
+        target = (slot < len(self.betas) // 2).float()
         return torch.nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
-
-    def report(self, output):
-        return torch.sigmoid(output)
 
 
 def test_training_on_the_test_chains_is_refused_and_on_others_is_not(bank, tmp_path, place, monkeypatch):
@@ -286,3 +282,18 @@ def test_training_on_the_test_chains_is_refused_and_on_others_is_not(bank, tmp_p
     monkeypatch.setattr(data, "split", lambda where, chains, seeds, seed: everything)
     with pytest.raises(Leakage, match="has seen its test data"):
         go(path, tmp_path / "leaky", place, spec.model_copy(update={"seeds": 1}))
+
+
+def test_a_regressor_reads_temperatures_and_is_refused_when_it_knows_them(bank, tmp_path, place, monkeypatch):
+    """Of draws whose first spin tells the half of the ladder a network knows more than their energies can say."""
+    spec = SPEC.model_copy(update={"objective": "regressor", "cold": 3, "hot": 3, "epochs": 8})
+    (block,) = read_series(go(bank(), tmp_path / "honest", place, spec))
+    read = np.nanmean(block.values["beta"], axis=(0, 1, 3))
+    assert read[0] > read[2] > read[-1]
+    assert {"beta", "energy", "m2", "m4", "abs_m"} == set(block.values)
+    root, best = (float(figures.load(tmp_path / "honest/series.figures.json").tables[0].rows[0][i]) for i in (3, 4))
+    assert best < root < np.std(BETAS)
+
+    monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Pixel(channels))
+    with pytest.raises(Leakage, match=r"a root mean square error of at least .* has seen its test data"):
+        go(bank(tell), tmp_path / "told", place, spec)
