@@ -36,9 +36,11 @@ class TrainSpec(Spec):
     """Networks trained on one group of ensembles. Labels come from the `cold` coldest and the `hot` hottest slots
     of the ladder and never from a critical point: which of both for a `classifier`, the inverse temperature for a
     `regressor`, which may be given those of all slots. Every architecture in `net` (one, or a list) is trained with
-    every seed, and every seed holds out a different fold of chains. Without a `learning_rate` those of RATES are used.
-    With `precision: bfloat16` products are taken in 8 significant bits, sums and weights stay in float32. Every lattice
-    size has networks of its own, or, with `size`, those that were trained on this one serve all."""
+    every seed, and every seed holds out a different fold of chains. After `epochs`, or after `patience` of them without
+    a lower loss on the validation chains, a network has the weights of the epoch with the lowest. Without a
+    `learning_rate` those of RATES are used. With `precision: bfloat16` products are taken in 8 significant bits, sums
+    and weights stay in float32. Every lattice size has networks of its own, or, with `size`, those that were trained on
+    this one serve all."""
 
     ensemble: str
     size: Positive | None = None
@@ -48,6 +50,7 @@ class TrainSpec(Spec):
     hot: Positive
     seeds: Positive = 4
     epochs: Positive = 3
+    patience: Positive | None = None
     batch: Positive = 64
     channels: Positive = 8
     learning_rate: Rate | None = None

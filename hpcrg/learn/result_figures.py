@@ -58,17 +58,17 @@ def training(name: str, net: str, sizes: Sequence[tuple[int, Sequence[Outputs]]]
     """Losses of one architecture at each size: steps in bins, and validation by epoch, means over seeds."""
     curves = []
     for size, trained in sizes:
-        shortest = min(len(o.loss) for o in trained)  # seeds that hold out fewer chains take more steps
-        loss = np.mean([o.loss[:shortest] for o in trained], axis=0)
+        epochs = min(len(o.validation) for o in trained)
+        each = min(len(o.loss) // len(o.validation) for o in trained)  # more where fewer chains are held out
+        loss = np.mean([o.loss[: epochs * each] for o in trained], axis=0)
         width = max(1, len(loss) // CURVE_POINTS)
         bins = loss[: len(loss) // width * width].reshape(-1, width).mean(axis=1)
         steps = (np.arange(len(bins)) + 0.5) * width
-        validation = np.array([o.validation for o in trained])
-        ends = np.arange(1, validation.shape[1] + 1) * (len(loss) / validation.shape[1])
+        validation = np.mean([o.validation[:epochs] for o in trained], axis=0)
+        ends = np.arange(1, epochs + 1) * float(each)
         label = f"L = {size}"
         curves.append(Curve(f"{label}, training", steps.tolist(), bins.tolist(), None, "line"))
-        each = validation.mean(axis=0).tolist()
-        curves.append(Curve(f"{label}, validation", ends.tolist(), each, None, "points"))
+        curves.append(Curve(f"{label}, validation", ends.tolist(), validation.tolist(), None, "points"))
     unit = sizes[0][1][0].objective.unit
     return Figure(
         f"{name}-training-{net}", f"Training of {name}, {net}", "step", f"loss ({unit})", curves,

@@ -31,6 +31,12 @@ class State:
     validation: list[float] = field(default_factory=list)
     best: Arrays = field(default_factory=dict)
 
+    def stale(self, patience: int | None) -> bool:
+        """Whether the last `patience` epochs all had a validation loss no lower than one before them."""
+        if patience is None or len(self.validation) <= patience:
+            return False
+        return min(self.validation[-patience:]) >= min(self.validation[:-patience])
+
 
 def weights(net: nn.Module) -> Arrays:
     """The weights as arrays, by name."""

@@ -137,7 +137,7 @@ def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None
     training = job.runs(job.split.training)
     steps = data.steps(training, job.spec.batch)
     saved = time.monotonic()
-    while current.epoch < job.spec.epochs:
+    while current.epoch < job.spec.epochs and not current.stale(job.spec.patience):
         for batch in pace.timed(islice(_epoch(job, training, current.epoch, place), current.step, None)):
             late = place.rank == 0 and time.monotonic() - saved > limits.interval
             stop, late = _step(job, model, current, batch, place, (limits.stop(), late), steps)
