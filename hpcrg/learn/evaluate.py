@@ -20,7 +20,7 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.comm import share
 from hpcrg.errors import Interrupted
 from hpcrg.learn import abs_m, data, posterior
-from hpcrg.learn.objectives import Classifier, Objective
+from hpcrg.learn.objectives import OBJECTIVES, Classifier, Objective
 from hpcrg.learn.place import Place
 from hpcrg.learn.precision import forward
 
@@ -30,8 +30,9 @@ Values = NDArray[np.float64]
 @dataclass(frozen=True)
 class Outputs:
     """One network's numbers on its seed's held-out chains: values by name, and the best that could have been said in
-    place of the network, each [chain, slot, draw]; the threshold of the |m| baseline of a classifier; the curves of its
-    training. `source` is the bank it was tested on, `trained` the one it was trained on."""
+    place of the network, each [chain, slot, draw]; the `objective` on the ladder of `source`, the bank that it was
+    tested on, which need not be the one it was `trained` on; the threshold of the |m| baseline of a classifier; the
+    curves of its training."""
 
     source: data.Source
     trained: data.Source
@@ -78,7 +79,8 @@ def held_out(
         values["p_abs_m"] = abs_m.probability(size, threshold)
     betas = np.array(source.ensemble.betas)
     f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
-    return Outputs(source, trained, split, *which, objective, values, objective.best(energy, f), threshold)
+    here = OBJECTIVES[spec.objective](source.ensemble.betas, spec.cold, spec.hot)
+    return Outputs(source, trained, split, *which, here, values, here.best(energy, f), threshold)
 
 
 @torch.no_grad()
