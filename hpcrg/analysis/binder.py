@@ -33,12 +33,16 @@ def binder(sizes: Sequence[SizeCurves], blocks: Sequence[SeriesBlock], known: Re
     lines = _common(sizes)
     fits = {w: crossing.critical_beta(lines, ("u4",), w) for w in OMEGAS}
     best = fits[OMEGA]
-    slopes = {w: crossing.inverse_nu(lines, ("u4",), best.rows, w) for w in OMEGAS}
+    log = known.logs.thermal
+    slopes = {w: crossing.inverse_nu(lines, ("u4",), best.rows, w, log) for w in OMEGAS}
     out = []
     for quantity, by, ref in (("T_c", fits, known.t_c), ("nu", slopes, known.nu)):
         rows = 1.0 / by[OMEGA].rows
         values = [1.0 / f.value for f in by.values()]
         parts = {"size": by[OMEGA].prior / by[OMEGA].value ** 2, "ansatz": 0.5 * (max(values) - min(values))}
+        if quantity == "nu" and log:
+            without = crossing.inverse_nu(lines, ("u4",), best.rows[:1], OMEGA).value
+            parts["logarithms"] = 0.5 * abs(1.0 / without - float(rows[0]))
         number = (float(rows[0]), crossing.replicas(lines, rows))
         out.append(estimate(quantity, BINDER, blocks, number, parts, ref, {"omega": list(OMEGAS)}))
     return out

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpcrg.analysis.collapse import Collapse
 from hpcrg.analysis.corrections import OMEGA
+from hpcrg.analysis.fss_crossing import References
 from hpcrg.analysis.output_curves import Half, SizeCurves
 from hpcrg.analysis.output_features import squared
 from hpcrg.analysis.output_fits import from_slopes
@@ -42,11 +43,12 @@ def build(
     keys: Sequence[str],
     sizes: Sequence[SizeCurves],
     scaled: Sequence[Classifier],
-    t_c: Reference | None,
+    known: References,
     estimates: Sequence[Estimate],
 ) -> FigureData:
     """All figures, notes and tables; `keys` are the outputs by architecture and of the |m|
     classifier."""
+    t_c, log = known.t_c, known.logs.thermal
     mark = Mark(f"T_c, {t_c.source}", x=t_c.value) if t_c else None
     figures = [_outputs(name, key, sizes, mark) for key in keys]
     figures += [_variance(name, s.name, sizes, mark) for s in scaled if s.peak]
@@ -54,7 +56,12 @@ def build(
         some = [s for s in scaled if s.peak == peak]
         figures += [_halves(name, sizes, some, t_c, peak)] if some else []
     figures += [_collapse(name, s, sizes) for s in scaled if s.collapse is not None]
-    tables = [_halves_table(sizes, scaled), _from_the_larger(sizes, scaled), parts(estimates), differences(estimates)]
+    tables = [
+        _halves_table(sizes, scaled),
+        _from_the_larger(sizes, scaled, log),
+        parts(estimates),
+        differences(estimates),
+    ]
     return FigureData(figures, _notes(scaled), tables)
 
 
@@ -149,7 +156,7 @@ def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> 
     return Table("Where the mean output is 1/2, and where its variance peaks", columns, rows)
 
 
-def _from_the_larger(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> Table:
+def _from_the_larger(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], log: float) -> Table:
     """nu from the sizes from each one upwards."""
     starts = range(len(sizes) - 1)
     rows = []
@@ -157,7 +164,7 @@ def _from_the_larger(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) 
         cells = []
         for start in starts:
             try:
-                (nu, replicas), systematic = from_slopes(sizes[start:], s.halves[start:])
+                (nu, replicas), systematic = from_slopes(sizes[start:], s.halves[start:], log)
             except InputError:
                 cells.append("none")
                 continue

@@ -60,13 +60,18 @@ def misfit(values: Array, variance: Array, gain: Array, design: Array, correctio
     return math.sqrt(float(gain**2 @ variance) * max(0.0, chi2 / freedom - 1.0))
 
 
-def from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Measured, dict[str, float]]:
-    """nu from ln |dP/dbeta| at the half-crossings against ln L, with corrections as a prior."""
+def from_slopes(
+    sizes: Sequence[SizeCurves], halves: Sequence[Half], log: float
+) -> tuple[Measured, dict[str, float]]:  # fmt: skip
+    """nu from ln |dP/dbeta| at the half-crossings against ln L, with corrections as a prior; slopes grow with a known
+    power `log` of ln L too."""
     rows, own = _rows(sizes, [np.log(np.abs(h.slope)) for h in halves])
     spread = np.array([h.slope_spread for h in halves])
     seeds = np.array([h.seeds for h in halves], dtype=np.float64)
     variance = own**2 + spread**2 / seeds
     log_size = np.log([s.size for s in sizes])
+    plain = rows
+    rows = plain - log * np.log(log_size)[:, None]
     fits = {w: crossing.power_gain(np.diag(variance), log_size, w, rows[:, 0]) for w in OMEGAS}
     gain, prior = fits[OMEGA]
     fitted = gain @ rows
@@ -79,6 +84,9 @@ def from_slopes(sizes: Sequence[SizeCurves], halves: Sequence[Half]) -> tuple[Me
     scatter = misfit(rows[:, 0], variance, gain, design, np.exp(-OMEGA * log_size))
     parts = {"seed": seed / y**2, "misfit": scatter / y**2, "size": prior / y**2,
              "ansatz": 0.5 * (max(values) - min(values))}  # fmt: skip
+    if log:
+        without = float((gain @ plain)[0])
+        parts["logarithms"] = 0.5 * abs(1.0 / max(without, 1e-3) - 1.0 / y)
     return (1.0 / y, replicas(sizes, 1.0 / fitted)), parts
 
 

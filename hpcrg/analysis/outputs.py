@@ -22,7 +22,8 @@ statistical error is over blocks of chains; the spread over training seeds (one 
 another network would give, not divided by their number) is the part `seed`; where sizes scatter about the fit by more
 than these errors, as those of networks trained apart may, the part `misfit` is what brings chi^2 to its degrees of
 freedom; the prior's share is `size`; half the spread over lambda, and half the excess of the difference between the
-extrapolation and a collapse of the curves P_L, is `ansatz`.
+extrapolation and a collapse of the curves P_L, is `ansatz`; where the model is known to have a marginal field
+(Potts with four states), slopes have its power of ln L, and half of what that changes is `logarithms`.
 
 Labels far from the transition do not say at which order in between a network should change its mind, and where it does
 matters: a network that decides at a fixed value of |m| per site follows no t_half(L) = T_c + a L^-lambda with that T_c,
@@ -122,7 +123,7 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
         estimates += binder(sizes, blocks, known)
     except InputError as error:
         notes.append(Note("failure", f"{BINDER}: {error}"))
-    data = output_figures.build(name, keys, sizes, scaled, known.t_c, estimates)
+    data = output_figures.build(name, keys, sizes, scaled, known, estimates)
     return estimates, FigureData(
         data.figures, notes + data.notes, [*data.tables, learned(blocks, sizes, keys, "log-odds", log_odds)]
     )
@@ -149,10 +150,10 @@ def _scaled(
     known: References,
 ) -> Scaled:  # fmt: skip
     halves = [feature(s, key) for s in sizes]
-    nu, nu_parts = from_slopes(sizes, halves)
+    nu, nu_parts = from_slopes(sizes, halves, known.logs.thermal)
     power = float(np.clip(1.0 / nu[0], *POWERS))
     t_c, t_parts = extrapolated(sizes, halves, power)
-    fit = _collapsed(sizes, key, t_c[0]) if feature is SizeCurves.half else None
+    fit = _collapsed(sizes, key, t_c[0], known.logs.thermal) if feature is SizeCurves.half else None
     if fit is not None and not fit.bad:
         other = float(fit.theta[0])
         parts_error = math.hypot(t_parts["size"], t_parts["seed"])
@@ -165,7 +166,7 @@ def _scaled(
     return Scaled(key, method, feature is SizeCurves.peak, halves, fit, estimates)
 
 
-def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collapse | None:
+def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float, log: float) -> gp.Collapse | None:
     """A collapse of the mean outputs at the temperatures near the transition; None without enough of them."""
     points = [s.near(key) for s in sizes]
     if min(len(p.value) for p in points) < 3:
@@ -175,7 +176,7 @@ def _collapsed(sizes: Sequence[SizeCurves], key: str, guess: float) -> gp.Collap
     )
     joined = gp.Data(key, size, control, value, error)
     inside = float(np.clip(guess, joined.control.min(), joined.control.max()))
-    return gp.fit([joined], inside)
+    return gp.fit([joined], inside, log=log)
 
 
 def together(estimates: Sequence[Estimate], method: str, architectures: int) -> list[Estimate]:

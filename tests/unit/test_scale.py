@@ -228,6 +228,20 @@ def test_architectures_stand_side_by_side_and_their_spread_in_the_error(tmp_path
         outputs.run(tmp_path / "both.h5", "nets", TRAIN.model_copy(update={"net": ("cnn", "resnet")}))
 
 
+def test_outputs_have_known_logarithms_too(tmp_path, monkeypatch):
+    """As if the model had the marginal field of the four-state Potts model: in nu alone, and of the cumulant too."""
+    path = series_file(tmp_path / "one.h5", 0.02)
+    plain = outputs.run(path, "cnn", TRAIN)[0]
+    known = replace(outputs.references(read_series(path)[0]), logs=potts(4).exact(Lattice((4, 4))).logs)
+    monkeypatch.setattr(outputs, "references", lambda block: known)
+    for a, b in zip(plain, outputs.run(path, "cnn", TRAIN)[0], strict=True):
+        assert (a.quantity, a.method) == (b.quantity, b.method)
+        assert ("logarithms" in b.systematic) == (b.quantity == "nu")
+        if b.quantity == "nu":
+            assert b.value < a.value
+            assert b.systematic["logarithms"] == pytest.approx((a.value - b.value) / 2, rel=0.05)
+
+
 def test_sizes_that_scatter_widen_the_error():
     """Numbers of scattered networks: residuals of three standard deviations make the error three times as large; residuals
     as they should be, or a curve that the correction has, leave it."""
