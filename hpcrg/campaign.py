@@ -76,7 +76,7 @@ class Campaign(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Campaign:
-        problems = list(self._problems())
+        problems = [*self._problems(), *misfits.teacher_problems(self.name, self.train)]
         if problems:
             raise ValueError("\n".join(problems))
         return self

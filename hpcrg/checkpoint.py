@@ -40,7 +40,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         raise CorruptFile(other_schema(path, SCHEMA.decode(), schema[:40].decode(errors="replace")))
     if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CorruptFile(f"{path}: expected content that fits its sha256, found other content; "
-                          "move the file away to start its chain again")  # fmt: skip
+                          "move the file away, and what it keeps is made again")  # fmt: skip
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
             return {key: _array(archive[key]) for key in archive.files}

@@ -175,13 +175,15 @@ def _flow(spec: FlowSpec, e: Ensemble) -> float:
 
 def _train(spec: TrainSpec, e: Ensemble) -> float:
     """Seconds of one core: updates of the weights on the labelled draws of the chains in training, and one pass over
-    all of those held out, for every seed."""
+    all of those held out, for every seed; for networks of another campaign one pass over all draws."""
     draws = e.draws * e.chains / max(2, spec.seeds)
     updates = (
         0.0
         if spec.size not in (None, e.size)
         else 3.0 * spec.epochs * draws * (max(2, spec.seeds) - 1) * (spec.cold + spec.hot)
     )
+    if spec.taught_by is not None:
+        updates, draws = 0.0, float(e.draws * e.chains)
     networks = spec.seeds * sum(SHARE[net] for net in spec.net)
     colours = 1 if e.physics.states == 2 else e.physics.states
     sites = e.geometry.volume * colours

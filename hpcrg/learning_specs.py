@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from hpcrg.specs import Positive, Spec
+from hpcrg.specs import Name, Positive, Size, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Net = Literal["cnn", "resnet", "dense"]
@@ -30,6 +30,36 @@ ANNEALED = 100
 """Chains of ln Z of a machine."""
 MOST_UNITS = 2**20
 MOST_LAYERS = 16
+OF_TRAINING = ("size", "epochs", "patience", "batch", "channels", "learning_rate")
+"""Keys that say how networks are trained, and nothing where they are not."""
+
+
+def network_file(train: str, label: str, net: str, seed: int) -> str:
+    """The name of the file of a network that was trained under `train` on the ensemble `label`."""
+    return f"{train}-{label}-{net}-seed{seed}.network"
+
+
+class TeacherSpec(Spec):
+    """Where networks were trained: under `train` of another campaign, on the size `size` of its group `ensemble`."""
+
+    campaign: Name
+    train: Name
+    ensemble: Name
+    size: Size
+
+    @property
+    def directory(self) -> str:
+        """Where its networks stand below the results of all campaigns."""
+        return f"{self.campaign}/train/{self.train}/networks"
+
+    @property
+    def first(self) -> str:
+        """What is expected where a network stands."""
+        return f"a network of train.{self.train} of the campaign {self.campaign}, which has to be run first"
+
+    def file(self, net: Net, seed: int) -> str:
+        """The file of one network in that directory."""
+        return network_file(self.train, f"{self.ensemble}-L{self.size}", net, seed)
 
 
 class TrainSpec(Spec):
@@ -40,10 +70,12 @@ class TrainSpec(Spec):
     a lower loss on the validation chains, a network has the weights of the epoch with the lowest. Without a
     `learning_rate` those of RATES are used. With `precision: bfloat16` products are taken in 8 significant bits, sums
     and weights stay in float32. Every lattice size has networks of its own, or, with `size`, those that were trained on
-    this one serve all."""
+    this one serve all. With `taught_by` nothing is trained: classifiers of the first `seeds` seeds of another campaign
+    are tested on all chains of all sizes."""
 
     ensemble: str
     size: Positive | None = None
+    taught_by: TeacherSpec | None = None
     net: Annotated[tuple[Net, ...], Field(min_length=1)] = Field(("cnn",), strict=False)
     objective: Literal["classifier", "regressor"] = "classifier"
     cold: Positive
@@ -69,14 +101,30 @@ class TrainSpec(Spec):
             raise ValueError(f"expected each architecture once, found {', '.join(net)}")
         return net
 
+    @model_validator(mode="after")
+    def _only_tested(self) -> TrainSpec:
+        given = [key for key in OF_TRAINING if key in self.model_fields_set]
+        if self.taught_by is not None and given:
+            none = f"none of {', '.join(OF_TRAINING)} beside taught_by, with which nothing is trained"
+            raise ValueError(f"expected {none}, found {', '.join(given)}")
+        if self.taught_by is not None and self.objective != "classifier":
+            raise ValueError(f"expected the objective classifier beside taught_by, found {self.objective}")
+        return self
+
     def rate(self, net: Net) -> float:
         """The largest rate of an architecture's training."""
         return RATES[net] if self.learning_rate is None else self.learning_rate
 
     @property
     def networks(self) -> list[tuple[Net, int]]:
-        """Architecture and seed of every network that is trained on a bank."""
+        """Architecture and seed of every network that is trained on a bank, or was on that of the teacher."""
         return [(net, seed) for net in self.net for seed in range(self.seeds)]
+
+    @property
+    def taught_files(self) -> list[str]:
+        """Where the networks of another campaign stand below the results of all; none where networks are trained."""
+        of = self.taught_by
+        return [f"{of.directory}/{of.file(net, seed)}" for net, seed in self.networks] if of else []
 
 
 class HierarchySpec(Spec):

@@ -79,7 +79,7 @@ def samples_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Mo
 def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model, _: Lattice) -> Iterator[str]:
     """What keeps a training from its ensemble."""
     yield from disorder_problems(where, model)
-    if spec.chains < FEWEST_SPLIT:
+    if train.taught_by is None and spec.chains < FEWEST_SPLIT:
         yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
                f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip
     regressor = train.objective == "regressor"
@@ -88,14 +88,23 @@ def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Mode
         yield (f"{where}: expected cold + hot {most}, "
                f"found {train.cold} + {train.hot}")  # fmt: skip
     yield from size_problems(where, train, spec)
-    if train.size is not None:
-        if train.size not in spec.sizes:
-            yield expected(f"{where}.size", f"one of ensembles.{train.ensemble}.sizes", train.size)
-        for net in train.net:
-            if not ANY_SIZE[net]:
-                others = ", ".join(n for n, fits in ANY_SIZE.items() if fits)
-                yield expected(f"{where}.net", f"with `size`, architectures that take any size: {others}", net)
-    yield from block_problems(where, train, spec.draws, "draws", tested_chains(spec.chains, train.seeds))
+    if train.size is not None and train.size not in spec.sizes:
+        yield expected(f"{where}.size", f"one of ensembles.{train.ensemble}.sizes", train.size)
+    key = "size" if train.size is not None else "taught_by" if train.taught_by is not None else None
+    for net in train.net:
+        if key and not ANY_SIZE[net]:
+            others = ", ".join(n for n, fits in ANY_SIZE.items() if fits)
+            yield expected(f"{where}.net", f"with `{key}`, architectures that take any size: {others}", net)
+    tested = tested_chains(spec.chains, train.seeds) if train.taught_by is None else spec.chains
+    yield from block_problems(where, train, spec.draws, "draws", tested)
+
+
+def teacher_problems(campaign: str, trains: Mapping[str, TrainSpec]) -> Iterator[str]:
+    """Networks that a campaign would have to train itself."""
+    for name, train in trains.items():
+        if train.taught_by is not None and train.taught_by.campaign == campaign:
+            wanted = "another campaign (in one and the same, `size` has networks of one size serve all)"
+            yield expected(f"train.{name}.taught_by.campaign", wanted, campaign)
 
 
 def stack_problems(where: str, stack: StackSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:

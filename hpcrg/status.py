@@ -56,6 +56,7 @@ def of_campaign(campaign: Campaign, results: Path) -> list[Progress]:
         specs: Mapping[str, Any] = getattr(campaign, verb)
         for name, spec in specs.items():
             needed = [banks[label] for label, group in groups.items() if group == spec.ensemble]
+            needed += [results / file for file in spec.taught_files] if verb == "train" else []
             made = out / verb / f"{name}.json" if verb != "train" else out / verb / name / "estimates.json"
             found.append(_analysis(f"{verb} {name}", made, needed))
     for name, stack in campaign.stack.items():

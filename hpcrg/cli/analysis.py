@@ -107,9 +107,11 @@ def train(
     state: Annotated[Path, typer.Option(help="Directory of checkpoints.")],
     processes: Annotated[int | None, typer.Option(min=1, help="Start this many under torchrun here.")] = None,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the SLURM step, each of which runs this verb.")] = 1,
+    networks: Annotated[Path | None, typer.Option(help="Directory of the networks that `taught_by` names.")] = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint.
+    """Train networks on banks and write their outputs on chains they never saw. Goes on from a checkpoint. Networks of
+    another campaign (`taught_by`) only have their outputs written.
 
     With --processes it starts torchrun on this machine, or on every node of a SLURM step with --nodes; without, it is
     one process of a torchrun that you start."""
@@ -118,11 +120,15 @@ def train(
 
     loaded = load(campaign)
     spec = _named(loaded.train, "train", name)
+    if (networks is None) != (spec.taught_by is None):
+        wanted = "one for a `train` with taught_by, and for no other"
+        raise InputError(expected("--networks", wanted, "none" if networks is None else str(networks)))
     if processes is None:
-        torchrun.run_training(banks, name, spec, loaded.seed, output, state, time_limit)
+        torchrun.run_training(banks, name, spec, loaded.seed, output, state, time_limit, networks=networks)
         return
     again = ["train", str(campaign), *map(str, banks), "--train", name, "--output", str(output), "--state", str(state)]
     again += ["--time-limit", str(time_limit)] if time_limit is not None else []
+    again += ["--networks", str(networks)] if networks is not None else []
     raise typer.Exit(torchrun.launch(again, processes, nodes=nodes))
 
 

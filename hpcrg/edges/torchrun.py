@@ -101,12 +101,13 @@ def sees_gpu() -> bool:
 
 def run_training(
     banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, output: Path, state: Path,
-    time_limit: float | None = None, interval: float = INTERVAL,
+    time_limit: float | None = None, interval: float = INTERVAL, networks: Path | None = None,
 ) -> None:  # fmt: skip
-    """Train on all processes of this run. What the user can mend is raised on rank 0 and ends the other ranks
-    without a word, with the same exit status."""
+    """Train on all processes of this run, or test what another campaign left in the directory `networks`. What the user
+    can mend is raised on rank 0 and ends the other ranks without a word, with the same exit status."""
     import torch.distributed as dist
 
+    from hpcrg.learn import taught
     from hpcrg.learn.limits import Limits
     from hpcrg.learn.train import run
 
@@ -119,7 +120,10 @@ def run_training(
                 reporting(f"train {name}", quiet=not first) as report,
                 noted(journal, f"train {name}", place.world, _processes_here),
             ):
-                run(banks, name, spec, seed, output, state, place, Limits(interval, stop), report)
+                if networks is None:
+                    run(banks, name, spec, seed, output, state, place, Limits(interval, stop), report)
+                else:
+                    taught.run(banks, name, spec, networks, output, place, stop, report)
             if journal:
                 write_sidecar(output, journal.runs())
         except tuple(EXIT_STATUS) as error:

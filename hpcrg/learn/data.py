@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hpcrg.bank import open_bank
 from hpcrg.comm import share
 from hpcrg.ensemble import Ensemble
-from hpcrg.errors import InputError
+from hpcrg.errors import InputError, expected
 from hpcrg.rng import Purpose, stream
 
 LANES = 16
@@ -86,6 +86,15 @@ def source(path: Path) -> Source:
     """Look at a bank once. Raises InputError when it is not one."""
     with open_bank(path) as bank:
         return Source(path, bank.ensemble)
+
+
+def sources(banks: Sequence[Path], where: str) -> list[Source]:
+    """Several banks, smallest size first. Raises InputError for an ensemble that is there twice."""
+    found = sorted((source(path) for path in banks), key=lambda s: s.ensemble.size)
+    labels = [s.ensemble.label for s in found]
+    if len(set(labels)) != len(labels):
+        raise InputError(expected(f"{where}: banks", "each ensemble once", labels))
+    return found
 
 
 def split(where: str, chains: int, seeds: int, seed: int) -> Split:

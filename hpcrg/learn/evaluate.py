@@ -31,11 +31,11 @@ Values = NDArray[np.float64]
 class Outputs:
     """One network's numbers on its seed's held-out chains: values by name, and the best that could have been said in
     place of the network, each [chain, slot, draw]; the `objective` on the ladder of `source`, the bank that it was
-    tested on, which need not be the one it was `trained` on; the threshold of the |m| baseline of a classifier; the
-    curves of its training."""
+    tested on, which need not be the one it was `trained` on (None where another campaign did); the threshold of the |m|
+    baseline of a classifier; the curves of its training."""
 
     source: data.Source
-    trained: data.Source
+    trained: data.Source | None
     split: data.Split
     net: str
     number: int
@@ -55,19 +55,19 @@ class Outputs:
 
 
 def held_out(
-    source: data.Source, trained: data.Source, split: data.Split, spec: TrainSpec, objective: Objective, net: nn.Module,
-    which: tuple[str, int], place: Place, stop: Callable[[], bool],
+    source: data.Source, trained: data.Source | None, split: data.Split, spec: TrainSpec, objective: Objective,
+    net: nn.Module, which: tuple[str, int], place: Place, stop: Callable[[], bool], threshold: float = float("nan"),
 ) -> Outputs:  # fmt: skip
     """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has
-    the numbers, the others only the network's own output. Raises Interrupted when a stop was asked for."""
+    the numbers, the others only the network's own output. `threshold` is that of the |m| baseline where the network was
+    not `trained` on a bank that is there. Raises Interrupted when a stop was asked for."""
     p = _network(source, split.test, spec.precision, objective, net, place)
     if place.sum(torch.tensor([float(stop())])).item():
         where = f"{source.ensemble.label} {which[0]} seed {which[1]}"
         raise Interrupted(f"{where}: stopped after training; the network is kept")
     if place.rank:
         return Outputs(source, trained, split, *which, objective, {objective.output: p}, p, float("nan"))
-    threshold = float("nan")
-    if isinstance(objective, Classifier):
+    if trained is not None and isinstance(objective, Classifier):
         with open_bank(trained.path) as bank:
             threshold = _threshold(bank, split.training, spec)
     with open_bank(source.path) as bank:
@@ -78,7 +78,7 @@ def held_out(
     if isinstance(objective, Classifier):
         values["p_abs_m"] = abs_m.probability(size, threshold)
     betas = np.array(source.ensemble.betas)
-    f = posterior.free_energies(posterior.histogram(source.path, split.training), betas)
+    f = posterior.free_energies(posterior.histogram(source.path, split.training or split.test), betas)
     here = OBJECTIVES[spec.objective](source.ensemble.betas, spec.cold, spec.hot)
     return Outputs(source, trained, split, *which, here, values, here.best(energy, f), threshold)
 

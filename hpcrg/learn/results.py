@@ -6,7 +6,6 @@ Arrays: [network, chain, slot, draw], NaN where a network's seed did not hold th
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcrg import checkpoint
 from hpcrg.bank import SeriesBlock
 from hpcrg.campaign import TrainSpec
 from hpcrg.figures import FigureData, Note
-from hpcrg.learn import posterior
+from hpcrg.learn import network_files, posterior
 from hpcrg.learn.evaluate import Outputs, Values
+from hpcrg.learn.network_files import About
 from hpcrg.learn.objectives import Objective
 from hpcrg.learn.posterior import Paired
 from hpcrg.learn.result_figures import ABS_M, POSTERIOR, WORDS, scores, table, training
+from hpcrg.learning_specs import network_file
 
 FEWEST = 3
 """Held-out chains without which nothing can be said of a network that is too good."""
@@ -65,24 +65,24 @@ def collect(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Result:
     notes = [Note("failure", text) for text in leaks]
     notes += [Note("warning", _untested(s)) for s in sizes if len(s.scores[POSTERIOR]) < FEWEST]
     words = WORDS[spec.objective]
-    drawn = [training(name, net, [s.trained(net) for s in sizes]) for net in spec.net]
+    trained = spec.net if spec.taught_by is None else ()
+    drawn = [training(name, net, [s.trained(net) for s in sizes]) for net in trained]
     drawn += [scores(name, words, spec.net, s.block, s.scores) for s in sizes]
     rows = [(str(s.block.size), net, s.paired(net), s.scores) for s in sizes for net in spec.net]
     return Result([s.block for s in sizes], FigureData(drawn, notes, [table(words, rows)]), leaks)
 
 
-def networks(directory: Path, name: str, outputs: Iterable[Outputs]) -> None:
-    """Write each network: its weights by name and, as JSON, what it was trained on."""
+def networks(directory: Path, name: str, spec: TrainSpec, outputs: Iterable[Outputs]) -> None:
+    """Write each network, with what it was trained on."""
     for o in outputs:
         if o.source is not o.trained:
             continue
-        e = o.trained.ensemble
-        about = {"label": e.label, "ensemble": e.id, "net": o.net, "seed": o.number}
-        about |= {} if math.isnan(o.threshold) else {"abs_m_threshold": o.threshold}
-        about |= {"training": o.split.training, "validation": o.split.validation, "test": o.split.test}
-        text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-        path = directory / f"{name}-{e.label}-{o.net}-seed{o.number}.network"
-        checkpoint.save(path, {"about": text} | {f"weight/{k}": v for k, v in o.weights.items()})
+        e = o.source.ensemble
+        about = About(
+            e.label, e.id, o.net, o.number, None if math.isnan(o.threshold) else o.threshold, o.split.training,
+            o.split.validation, o.split.test, spec.objective, spec.channels, e.physics.states, e.geometry.dimension,
+        )  # fmt: skip
+        network_files.save(directory / network_file(name, e.label, o.net, o.number), about, o.weights)
 
 
 def _size(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Size:

@@ -251,10 +251,7 @@ def _rate(done: float) -> float:
 def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, directory: Path) -> list[Job]:
     """A job for each bank and seed. Raises InputError for banks that cannot serve, before anything is
     trained."""
-    sources = sorted((data.source(path) for path in banks), key=lambda s: s.ensemble.size)
-    labels = [s.ensemble.label for s in sources]
-    if len(set(labels)) != len(labels):
-        raise InputError(expected(f"train {name}: banks", "each ensemble once", labels))
+    sources = data.sources(banks, f"train {name}")
     jobs = [
         Job(s, spec, seed, net, k, _state(directory, spec, seed, s, f"{net}-seed{k}"))
         for s in sources
@@ -267,7 +264,8 @@ def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, director
             if j.source.ensemble.size == spec.size
         ]
     if not jobs:
-        raise InputError(expected(f"train {name}: size", f"that of a bank, one of {', '.join(labels)}", spec.size))
+        labels = ", ".join(s.ensemble.label for s in sources)
+        raise InputError(expected(f"train {name}: size", f"that of a bank, one of {labels}", spec.size))
     for job in jobs:
         _ = job.split, job.objective
     return jobs
@@ -278,7 +276,7 @@ def _state(directory: Path, spec: TrainSpec, seed: int, source: data.Source, net
     no state is mistaken for another."""
     e = source.ensemble
     text = json.dumps(
-        [spec.model_dump(exclude={"blocks", "net", "size"}), seed, e.id, e.chains, e.draws], sort_keys=True
+        [spec.model_dump(exclude={"blocks", "net", "size", "taught_by"}), seed, e.id, e.chains, e.draws], sort_keys=True
     )
     return directory / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{e.label}-{network}.checkpoint"
 
@@ -290,6 +288,6 @@ def _finish(outputs: Sequence[Outputs], name: str, spec: TrainSpec, output: Path
     figures.save(output.with_suffix(".figures.json"), result.figures)
     if result.leaks:
         return "\n".join(result.leaks)
-    networks(output.parent / "networks", name, outputs)
+    networks(output.parent / "networks", name, spec, outputs)
     write_series(output, result.blocks)
     return ""

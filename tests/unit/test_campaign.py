@@ -32,6 +32,7 @@ POINT = "{sizes: [8, 16], ladder: {temperatures: [2.2]}, updates: [{type: metrop
 TUNED = "{tune: {coldest: 2, hottest: 3, slots: 3}}"
 FLOW = "scale: {fss: {ensemble: scan}}\nflow: {majority: {ensemble: critical, scheme: majority"
 
+TAUGHT = "taught_by: {campaign: square, train: nets, ensemble: phases, size: 8}"
 ONLY_SCALE, ONLY_TRAIN = "scale: {fss: {ensemble: scan}}", "train: {cnn: {ensemble: scan, cold: 1, hot: 1}}"
 
 MISTAKES = {
@@ -59,6 +60,10 @@ MISTAKES = {
     "a flow over a ladder": ("ensemble: critical", "ensemble: scan", "flow.majority.ensemble", "one temperature"),
     "networks of a size that there is not": ("hot: 1", "hot: 1, size: 12", "train.cnn.size", "one of ensembles.scan.sizes"),
     "a network of one size for all": ("hot: 1", "hot: 1, size: 8, net: dense", "train.cnn.net", "any size: cnn, resnet"),
+    "a fully connected network of elsewhere": ("hot: 1", f"hot: 1, net: dense, {TAUGHT}", "train.cnn.net", "with `taught_by`, architectures that take any size"),
+    "networks of elsewhere that are trained": ("hot: 1", f"hot: 1, epochs: 3, size: 8, {TAUGHT}", "train.cnn", "found size, epochs"),
+    "networks that a campaign trains itself": ("hot: 1", f"hot: 1, {TAUGHT.replace('square', 'small')}", "train.cnn.taught_by.campaign", "another campaign"),
+    "networks of nowhere": ("hot: 1", "hot: 1, taught_by: {campaign: square, train: nets, ensemble: phases}", "train.cnn.taught_by.size", "expected a value, found none"),
     "an architecture twice": ("hot: 1", "hot: 1, net: [cnn, cnn]", "train.cnn.net", "each architecture once"),
     "labels that cover the ladder": ("cold: 1, hot: 1", "cold: 2, hot: 1", "train.cnn", "cold + hot"),
     "too few chains to split": ("draws: 10}\n  critical", "draws: 10, chains: 2}\n  critical", "train.cnn", "at least 3 chains"),

@@ -35,12 +35,23 @@ flow: {majority: {ensemble: critical, scheme: majority, levels: 2}}
 train: {cnn: {ensemble: phases, cold: 3, hot: 3, seeds: 2, epochs: 3}}
 stack: {deep: {ensemble: critical, layers: [8, 2], epochs: 1, seeds: 2, annealing: 20, controls: [random, permuted]}}
 """
+TAUGHT = """
+name: taught
+seed: 6
+model: {type: ising}
+lattice: {type: triangular, dimension: 2}
+resources: {ranks: 2, workers: 1, processes: 2}
+ensembles:
+  phases: {sizes: [8, 12], ladder: {temperatures: [2.6, 2.9, 3.2, 3.5, 3.7, 3.9, 4.2, 4.6, 5.1]}, updates: [{type: swendsen_wang}], chains: 8, thermalise: 100, keep: 5, draws: 200}
+train:
+  far: {ensemble: phases, cold: 3, hot: 3, seeds: 2, taught_by: {campaign: small, train: cnn, ensemble: phases, size: 16}}
+"""
 
 
-def snakemake(place, *arguments, check=True):
+def snakemake(place, *arguments, check=True, campaign="c.yaml"):
     """Snakemake as a user starts it, but without the environment's programs on PATH."""
     command = [str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(place),
-               "--workflow-profile", str(ROOT / "cluster/profiles/local"), "--config", "campaign=c.yaml"]  # fmt: skip
+               "--workflow-profile", str(ROOT / "cluster/profiles/local"), "--config", f"campaign={campaign}"]  # fmt: skip
     environment = os.environ | {"PATH": "/usr/bin:/bin", "HYDRA_IFACE": "lo"}
     return subprocess.run(
         [*command, *arguments], cwd=place, env=environment, check=check, capture_output=True, text=True
@@ -81,6 +92,22 @@ def test_from_one_file_to_the_report(place):
 def test_a_second_run_runs_nothing(place):
     run = snakemake(place)
     assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_networks_of_one_campaign_on_the_banks_of_another(place, tmp_path):
+    (tmp_path / "t.yaml").write_text(TAUGHT)
+    run = snakemake(tmp_path, check=False, campaign="t.yaml")
+    assert run.returncode != 0
+    assert "expected a network of train.cnn of the campaign small, which has to be run first" in run.stdout + run.stderr
+    (place / "t.yaml").write_text(TAUGHT)
+    snakemake(place, campaign="t.yaml")
+    rows = json.loads((place / "results/taught/estimates.json").read_text())
+    found = {(r["quantity"], r["method"]): r for r in rows}
+    assert {("T_c", "cnn/decision"), ("T_c", "baseline/abs_m"), ("T_c", "baseline/binder")} <= found.keys()
+    assert found["T_c", "cnn/decision"]["reference"]["value"] == pytest.approx(3.6409569)
+    page = (place / "results/taught/report.html").read_text()
+    assert "these are networks of small, train.cnn, trained on phases-L16" in page
+    assert "Nothing to be done" in snakemake(place, campaign="t.yaml").stderr
 
 
 def test_a_changed_size_reruns_only_what_depends_on_it(place):

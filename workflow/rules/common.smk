@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from hpcrg.campaign import load
-from hpcrg.errors import InputError
+from hpcrg.errors import InputError, expected
 from hpcrg.forecast import steps
 from hpcrg.plan import Timings, costs, series_costs
 from hpcrg.site import Site, load_site
