@@ -76,9 +76,11 @@ def samples_problems(where: str, scale: ScaleSpec, spec: EnsembleSpec, model: Mo
         yield f"{where}.ensemble: expected 2 copies or more for the overlap, found ensembles.{scale.ensemble}.copies 1"
 
 
-def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model, _: Lattice) -> Iterator[str]:
+def train_problems(where: str, train: TrainSpec, spec: EnsembleSpec, model: Model, lattice: Lattice) -> Iterator[str]:
     """What keeps a training from its ensemble."""
     yield from disorder_problems(where, model)
+    if lattice.basis > 1:
+        yield expected(f"{where}.ensemble", "a lattice of one site a cell, as networks see it", lattice.kind)
     if train.taught_by is None and spec.chains < FEWEST_SPLIT:
         yield (f"{where}: expected at least {FEWEST_SPLIT} chains to split into training, validation and test, "
                f"found ensembles.{train.ensemble}.chains {spec.chains}")  # fmt: skip

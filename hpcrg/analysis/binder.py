@@ -24,7 +24,8 @@ BINDER = "baseline/binder"
 
 def references(block: SeriesBlock) -> References:
     """What is known of the model of a series file."""
-    lattice = Lattice((block.size,) * block.dimension)
+    shape, told = (block.size,) * block.dimension, block.attrs.get("lattice", {})  # earlier files say nothing
+    lattice = Lattice(shape, told.get("type", "hypercubic"), told.get("boundary", "periodic"))
     return known_of(make_model(dict(block.model)).exact(lattice), block.dimension)
 
 

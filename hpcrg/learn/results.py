@@ -100,7 +100,7 @@ def _size(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Size:
     values = {key: spread([o.values[key] for o in outputs]) for key in outputs[0].values}
     objective = outputs[0].objective
     attrs = {"train": name, "nets": [o.net for o in outputs], "objective": spec.objective, "cold": spec.cold,
-             "hot": spec.hot}  # fmt: skip
+             "hot": spec.hot, "lattice": dict(e.lattice)}  # fmt: skip
     if P_ABS_M in values:
         attrs["abs_m_threshold"] = [o.threshold for o in outputs]
     block = SeriesBlock(

@@ -92,6 +92,7 @@ MISTAKES = {
     "a scale of samples at few temperatures": ("type: ising", "type: diluted_ising, bond: 0.2", "critical: true", "temperatures: [2.2]", TAIL, ONLY_SCALE, "scale.fss.ensemble", "at least 4 temperatures"),
     "a scale of a glass without overlap": ("[2.2, 2.4, 2.3]", "[2.2, 2.4, 2.3, 2.5]", "type: ising", "type: edwards_anderson", "critical: true", "temperatures: [2.2]", "draws: 10}", "draws: 10, copies: 1}", TAIL, ONLY_SCALE, "scale.fss.ensemble", "2 copies or more"),
     "training on disorder": ("type: ising", "type: diluted_ising, bond: 0.2", "critical: true", "temperatures: [2.2]", TAIL, ONLY_TRAIN, "train.cnn.ensemble", "without disorder"),
+    "training on two sublattices": ("hypercubic, dimension: 2", "honeycomb", TAIL, ONLY_TRAIN, "train.cnn.ensemble", "one site a cell, as networks see it, found 'honeycomb'"),
     "copies that exchange clusters": ("[{type: swendsen_wang}]", "[{type: swendsen_wang}, {type: houdayer}], copies: 2", TAIL, ONLY_SCALE, "scale.fss.ensemble", "found the update houdayer"),
     "planar spins off the square lattice": ("type: ising", "type: xy", "hypercubic, dimension: 2", "triangular", "critical: true", "temperatures: [2.2]", TAIL, ONLY_SCALE, "scale.fss.ensemble", "helicity modulus"),
     "a flow off the hypercubic lattice": ("hypercubic, dimension: 2", "triangular", "flow.majority.ensemble", "periodic hypercubic lattice of at most 3 dimensions, found 'triangular"),

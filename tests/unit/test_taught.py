@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hpcrg import checkpoint, figures, status
+from hpcrg.analysis.binder import references
 from hpcrg.bank import read_series, write_bank
 from hpcrg.campaign import TrainSpec, parse
 from hpcrg.edges.torchrun import process_group
@@ -133,6 +134,7 @@ def test_all_chains_of_other_banks_are_held_out(triangular, teacher, tmp_path, p
         assert block.held_out.all()
         assert all(np.isfinite(v).all() for v in block.values.values())
         assert block.attrs["abs_m_threshold"] == before
+        assert references(block).t_c.value == pytest.approx(3.640957, abs=1e-6)
         assert block.attrs["taught_by"] == "square, train.first"
         assert sorted(block.attrs["networks"]) == sorted(p.name for p in (teacher.parent / "networks").iterdir())
         np.testing.assert_array_equal(block.values["m2"][0], block.values["m2"][3])
