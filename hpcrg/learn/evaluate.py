@@ -23,6 +23,7 @@ from hpcrg.learn import abs_m, data, posterior
 from hpcrg.learn.objectives import OBJECTIVES, Classifier, Objective
 from hpcrg.learn.place import Place
 from hpcrg.learn.precision import forward
+from hpcrg.learning_specs import Net
 
 Values = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class Outputs:
     source: data.Source
     trained: data.Source | None
     split: data.Split
-    net: str
+    net: Net
     number: int
     objective: Objective
     values: Mapping[str, Values]
@@ -56,7 +57,7 @@ class Outputs:
 
 def held_out(
     source: data.Source, trained: data.Source | None, split: data.Split, spec: TrainSpec, objective: Objective,
-    net: nn.Module, which: tuple[str, int], place: Place, stop: Callable[[], bool], threshold: float = float("nan"),
+    net: nn.Module, which: tuple[Net, int], place: Place, stop: Callable[[], bool], threshold: float = float("nan"),
 ) -> Outputs:  # fmt: skip
     """Evaluate the network of architecture and seed `which` on the held-out chains, called by all processes; rank 0 has
     the numbers, the others only the network's own output. `threshold` is that of the |m| baseline where the network was

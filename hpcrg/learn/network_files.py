@@ -9,23 +9,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import nn
 
 from hpcrg import checkpoint
 from hpcrg.errors import CorruptFile, InputError, expected
 from hpcrg.files import parse_json
 from hpcrg.learn.nets import NETS, Inputs
+from hpcrg.learn.nets.inputs import CONVOLUTIONS
 from hpcrg.learn.precision import WEIGHTS
 from hpcrg.learn.state import Arrays, below, set_weights
+from hpcrg.learning_specs import Net
+from hpcrg.specs import Natural, Positive
 from hpcrg.validation import explain
 
 WEIGHT = "weight/"
+MOST_STATES = 256
+"""A spin's state is a byte."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,16 @@ class About:
 
     label: str
     ensemble: str
-    net: str
-    seed: int
-    abs_m_threshold: float | None
+    net: Net
+    seed: Natural
+    abs_m_threshold: Annotated[float, Field(allow_inf_nan=False)] | None
     training: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
     objective: str
-    channels: int
-    states: int
-    dimension: int
+    channels: Positive
+    states: Annotated[int, Field(ge=2, le=MOST_STATES)]
+    dimension: Annotated[int, Field(ge=1, le=max(CONVOLUTIONS))]
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,17 @@ class Network:
     def module(self, shape: tuple[int, ...], precision: str) -> nn.Module:
         """The network for a lattice of this shape. Raises InputError for weights of other names, shapes or numbers than
         its architecture has in this precision, and for weights that are not finite."""
-        net = NETS[self.about.net](Inputs(self.about.states, shape), self.about.channels).to(WEIGHTS[precision])
-        wanted = _shapes({name: value.numpy() for name, value in net.state_dict().items()})
-        if _shapes(self.weights) != wanted:
+        with torch.device("meta"):  # shapes only: no random numbers, and no memory for what does not fit
+            net = NETS[self.about.net](Inputs(self.about.states, shape), self.about.channels).to(WEIGHTS[precision])
+        wanted = {n: f"{v.dtype}{list(v.shape)}".removeprefix("torch.") for n, v in net.state_dict().items()}
+        found = {n: f"{v.dtype}{list(v.shape)}" for n, v in self.weights.items()}
+        if found != wanted:
             what = f"weights of {self.about.net} with {self.about.channels} channels in {precision}, {wanted}"
-            raise InputError(expected(str(self.path), what, _shapes(self.weights)))
+            raise InputError(expected(str(self.path), what, found))
         if not all(bool(np.isfinite(value).all()) for value in self.weights.values()):
             raise InputError(expected(str(self.path), "finite weights", "others"))
-        with torch.no_grad():
-            set_weights(net, self.weights)
+        net = net.to_empty(device="cpu")
+        set_weights(net, self.weights)
         return net
 
 
@@ -95,7 +102,3 @@ def load(path: Path) -> Network:
         return Network(path, TypeAdapter(About).validate_python(raw), below(arrays, WEIGHT))
     except ValidationError as error:
         raise CorruptFile("\n".join(explain(str(path), error))) from None
-
-
-def _shapes(weights: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-    return {name: f"{value.dtype}{list(value.shape)}" for name, value in weights.items()}

@@ -6,6 +6,7 @@ chains are that it did not see. There is no state: what was interrupted begins a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ def run(
     splits = {(s.path, n.path): _split(s, n.about, n.path) for s in sources for n in networks}
     outputs: list[Outputs] = []
     for source in sources:
-        objective = OBJECTIVES[spec.objective](source.ensemble.slots, spec.cold, spec.hot)
+        objective = OBJECTIVES[spec.objective](source.ensemble.betas, spec.cold, spec.hot)
         for network in networks:
             of = network.about
             report(len(outputs) / len(splits), f"{source.ensemble.label} {of.net} seed {of.seed}")
@@ -48,7 +49,7 @@ def run(
             try:
                 outputs.append(held_out(
                     source, None, splits[source.path, network.path], spec, objective, net, (of.net, of.seed), place,
-                    stop, of.abs_m_threshold,
+                    stop, math.nan if of.abs_m_threshold is None else of.abs_m_threshold,
                 ))  # fmt: skip
             except Interrupted:
                 raise Interrupted(f"train {name}: stopped; the same command begins again") from None

@@ -35,7 +35,9 @@ from hpcrg.chains import produce
 from hpcrg.comm import Alone
 from hpcrg.edges.stacking import run_stack
 from hpcrg.errors import EXIT_STATUS, Interrupted
-from hpcrg.learn import data, limits
+from hpcrg.learn import data, limits, network_files
+from hpcrg.learn.nets import Inputs
+from hpcrg.learn.nets.cnn import CNN
 from hpcrg.learn.rbm import stack
 from hpcrg.provenance import Journal, read_sidecar, write_sidecar
 from hpcrg.report import page
@@ -58,14 +60,15 @@ percolation:
   site: {sizes: [8, 12], type: site, realisations: 50, chains: 4}
 """
 KINDS = ("bank", "point", "segment", "exported", "checkpoint", "produced", "chain", "outputs", "figures", "estimates", "sidecar",
-         "journal", "stack", "machines")  # fmt: skip
+         "journal", "stack", "machines", "network")  # fmt: skip
 HDF5 = ("bank", "point", "segment", "exported", "produced", "outputs")
-ARCHIVES = ("checkpoint", "chain", "stack", "machines")
+ARCHIVES = ("checkpoint", "chain", "stack", "machines", "network")
 JSON = ("figures", "estimates", "sidecar", "journal")
 ASKED = parse(CAMPAIGN, "c.yaml")
 RUNS = [{"run": "a-1", "id": "x", "begun": "2026-01-01T00:00:00Z", "host": "here", "ranks": 1},
         {"run": "a-1", "outcome": "finished", "seconds": 1.0, "cpu": 1.0, "memory": 100000000, "hosts": ["here"]}]  # fmt: skip
 """A journal: one run, that ended."""
+NETWORK = "cnn-scan-L8-cnn-seed0.network"
 Step = tuple[Any, ...]
 
 
@@ -93,6 +96,12 @@ class Yard:
         ]  # fmt: skip
         (place / "train/cnn").mkdir(parents=True)
         write_series(place / "train/cnn/series.h5", blocks)
+        net = CNN(Inputs(2, (8, 8)), 2).state_dict()
+        network_files.save(
+            place / "train/cnn/networks" / NETWORK,
+            network_files.About("scan-L8", "a", "cnn", 0, 0.5, (0, 1), (2,), (3,), "classifier", 2, 2, 2),
+            {name: value.numpy() for name, value in net.items()},
+        )
         point = place / "banks/point-L8.h5"
         deep = ASKED.stack["deep"]
         run_stack(point, "deep", deep, 3, 0, place / "stack/deep/seed0.stack", place / "state/stack-whole", None, 30.0)
@@ -132,6 +141,7 @@ class Yard:
             "journal": results / "state" / ASKED.ensembles()[1].id / "runs.jsonl",
             "stack": results / "stack/deep/seed0.stack",
             "machines": next((results / "state/stack-deep").rglob("checkpoint")),
+            "network": results / "train/cnn/networks" / NETWORK,
         }[kind]  # fmt: skip
 
     def renew(self) -> None:
@@ -516,6 +526,10 @@ def _stack(place: Path) -> None:
     run_stack(place / "banks/point-L8.h5", "deep", ASKED.stack["deep"], 3, 0, output, state, None, 30.0)
 
 
+def _network(place: Path) -> None:
+    network_files.load(place / "train/cnn/networks" / NETWORK).module((8, 8), "float32")
+
+
 def _status(place: Path) -> None:
     headline(place / BANKS[1])
     standing(ASKED.ensembles()[1], place / BANKS[1])
@@ -575,5 +589,5 @@ READERS: dict[str, list[Callable[[Path], None]]] = {
     "bank": [*OF_BANKS, _sample], "point": [_flow, _status], "segment": [*OF_BANKS, _extend], "exported": [_alone, *OF_BANKS], "checkpoint": [_status, _extend],
     "produced": [_produced, _evaluate], "chain": [_produce], "outputs": [_outputs], "figures": [_report], "estimates": [_report],
     "sidecar": [_sidecar, _status, _report], "journal": [_journal, _status, _sample, _report],
-    "stack": [_fields], "machines": [_stack],
+    "stack": [_fields], "machines": [_stack], "network": [_network],
 }  # fmt: skip
