@@ -63,6 +63,7 @@ MISTAKES = {
     "a fully connected network of elsewhere": ("hot: 1", f"hot: 1, net: dense, {TAUGHT}", "train.cnn.net", "with `taught_by`, architectures that take any size"),
     "networks of elsewhere that are trained": ("hot: 1", f"hot: 1, epochs: 3, size: 8, {TAUGHT}", "train.cnn", "found size, epochs"),
     "networks that a campaign trains itself": ("hot: 1", f"hot: 1, {TAUGHT.replace('square', 'small')}", "train.cnn.taught_by.campaign", "another campaign"),
+    "regressors of elsewhere": ("hot: 1", f"hot: 1, objective: regressor, {TAUGHT}", "train.cnn", "expected the objective classifier beside taught_by"),
     "networks of nowhere": ("hot: 1", "hot: 1, taught_by: {campaign: square, train: nets, ensemble: phases}", "train.cnn.taught_by.size", "expected a value, found none"),
     "an architecture twice": ("hot: 1", "hot: 1, net: [cnn, cnn]", "train.cnn.net", "each architecture once"),
     "labels that cover the ladder": ("cold: 1, hot: 1", "cold: 2, hot: 1", "train.cnn", "cold + hot"),
