@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hpcrg.analysis.binder import references
 from hpcrg.analysis.output_blocks import P_ABS_M, P, by_architecture
 from hpcrg.analysis.output_curves import size_curves
 from hpcrg.analysis.output_fits import from_slopes
@@ -38,13 +39,14 @@ def moved(block: SeriesBlock, key: str, temperature: float) -> SeriesBlock:
 def main(path: str, temperature: float) -> None:
     """Every architecture and the |m| classifier."""
     raw = read_series(Path(path))
+    log = references(raw[0]).logs.thermal
     nets = list(dict.fromkeys(raw[0].attrs["nets"]))
     blocks = [by_architecture(Path(path), b, nets, P) for b in raw]
     for key in (*nets, P_ABS_M):
         for name, some in (("as it is", blocks), ("moved", [moved(b, key, temperature) for b in blocks])):
             sizes = [size_curves(b, BLOCKS, (key,)) for b in some]
             halves = [s.half(key) for s in sizes]
-            nu = from_slopes(sizes, halves)[0][0]
+            nu = from_slopes(sizes, halves, log)[0][0]
             slopes = ", ".join(f"{abs(h.slope[0]):.1f} at T = {h.t[0]:.4f}" for h in halves)
             print(f"{key} {name}: nu = {nu:.3f}; slopes {slopes}", flush=True)
 
