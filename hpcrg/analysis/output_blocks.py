@@ -23,6 +23,8 @@ P, P_ABS_M, BETA = "p", "p_abs_m", "beta"
 Array = NDArray[np.float64]
 DECISIONS = (-0.25 / math.sqrt(3.0), 0.25 / math.sqrt(3.0))
 TINY = 1e-9
+OBSERVABLES = {"abs_m": "|m|", "energy": "the energy", "structure": "S(k1)"}
+"""What outputs may know, by the name in series files."""
 
 
 def check(path: Path, blocks: Sequence[SeriesBlock], outputs: Sequence[str]) -> None:
@@ -97,19 +99,20 @@ def learned(
     of: Callable[[Array], Array],
 ) -> Table:  # fmt: skip
     """What the outputs know: the share of the variance of `what` they say, a function `of` them, over all draws at the
-    temperatures around the transition, that least squares on |m|, on the energy and on both explain."""
-    columns = ["output", "L", "by |m|", "by the energy", "by both", "weight of |m|", "weight of the energy"]
+    temperatures around the transition, that least squares on each observable and on all of them explain."""
+    names = [name for name in OBSERVABLES if all(name in block.values for block in blocks)]
+    by, weights = ([f"{word} {OBSERVABLES[n]}" for n in names] for word in ("by", "weight of"))
     rows = []
     for key in keys:
         for block, size in zip(blocks, sizes, strict=True):
             slots = np.abs(block.temperatures[:, None] - 1.0 / size.pool.betas).argmin(axis=0)
-            held = block.held_out
-            y, m, energy = (block.values[k][held][:, slots].ravel() for k in (key, "abs_m", "energy"))
-            y, m, energy = ((v - v.mean()) / max(float(v.std()), TINY) for v in (of(y), m, energy))
-            both, *_ = np.linalg.lstsq(np.stack([m, energy], axis=1), y, rcond=None)
-            explained = [float((m @ y / len(y)) ** 2), float((energy @ y / len(y)) ** 2)]
-            rest = y - both[0] * m - both[1] * energy
-            explained.append(1.0 - float(rest @ rest) / len(y))
-            rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in both)])
+            table = [block.values[k][block.held_out][:, slots].ravel() for k in (key, *names)]
+            table[0] = of(table[0])
+            y, *each = ((v - v.mean()) / max(float(v.std()), TINY) for v in table)
+            x = np.stack(each, axis=1)
+            fitted, *_ = np.linalg.lstsq(x, y, rcond=None)
+            rest = y - x @ fitted
+            explained = [*((x.T @ y / len(y)) ** 2).tolist(), 1.0 - float(rest @ rest) / len(y)]
+            rows.append([key, str(block.size), *(f"{e:.3f}" for e in explained), *(f"{w:+.2f}" for w in fitted)])
     title = f"What the outputs know: shares of the variance of their {what} near the transition, by least squares"
-    return Table(f"{title} (weights in standard deviations)", columns, rows)
+    return Table(f"{title} (weights in standard deviations)", ["output", "L", *by, "by all", *weights], rows)

@@ -26,6 +26,8 @@ from hpcrg.learn.precision import forward
 from hpcrg.learning_specs import Net
 
 Values = NDArray[np.float64]
+OTHERS = ("structure",)
+"""Observables that outputs are compared with where a bank has them, beside the energy and the order parameter."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,16 @@ def held_out(
         with open_bank(trained.path) as bank:
             threshold = _threshold(bank, split.training, spec)
     with open_bank(source.path) as bank:
-        energy = _each(bank, split.test, lambda c, s: bank.at_draws("energy", c, s, 0, bank.draws) * 1.0)
         m2 = _each(bank, split.test, lambda c, s: _order2(bank, c, s))
+        others = {name: _series(bank, split.test, name) for name in ("energy", *OTHERS) if name in bank.series_names}
     size = np.sqrt(m2)
-    values = {objective.output: p, "abs_m": size, "m2": m2, "m4": m2**2, "energy": energy}
+    values = {objective.output: p, "abs_m": size, "m2": m2, "m4": m2**2, **others}
     if isinstance(objective, Classifier):
         values["p_abs_m"] = abs_m.probability(size, threshold)
     betas = np.array(source.ensemble.betas)
     f = posterior.free_energies(posterior.histogram(source.path, split.training or split.test), betas)
     here = OBJECTIVES[spec.objective](source.ensemble.betas, spec.cold, spec.hot)
-    return Outputs(source, trained, split, *which, here, values, here.best(energy, f), threshold)
+    return Outputs(source, trained, split, *which, here, values, here.best(others["energy"], f), threshold)
 
 
 @torch.no_grad()
@@ -102,6 +104,10 @@ def _network(
 
 def _each(bank: Bank, chains: Sequence[int], one: Callable[[int, int], Values]) -> Values:
     return np.stack([np.stack([one(c, s) for s in range(bank.slots)]) for c in chains])
+
+
+def _series(bank: Bank, chains: Sequence[int], name: str) -> Values:
+    return _each(bank, chains, lambda c, s: bank.at_draws(name, c, s, 0, bank.draws) * 1.0)
 
 
 def _order2(bank: Bank, chain: int, slot: int) -> Values:
