@@ -7,13 +7,10 @@ processes the losses are the same bit for bit, with or without interruptions.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,74 +24,18 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.comm import share
 from hpcrg.errors import InputError, Interrupted, Leakage, expected
 from hpcrg.learn import data, state
+from hpcrg.learn.board import Board
 from hpcrg.learn.evaluate import Outputs, held_out
+from hpcrg.learn.job import Job, jobs_of
 from hpcrg.learn.limits import Limits
-from hpcrg.learn.nets import NETS, Inputs
-from hpcrg.learn.objectives import OBJECTIVES, Objective
 from hpcrg.learn.pace import Pace
 from hpcrg.learn.place import Place
-from hpcrg.learn.precision import WEIGHTS, forward
+from hpcrg.learn.precision import forward
 from hpcrg.learn.results import collect, networks
 from hpcrg.learn.state import State
-from hpcrg.learning_specs import Net
-from hpcrg.rng import Purpose, id_words, stream
 
 DIVERGED = 20.0
 """Nats, or variances of the labels: a mean loss above this is not going to come back."""
-WARM_UP = 0.2
-
-
-@dataclass(frozen=True)
-class Job:
-    """One network: the bank it is trained on, its architecture, its seed's split of the chains, and the file of its
-    state."""
-
-    source: data.Source
-    spec: TrainSpec
-    seed: int
-    net: Net
-    number: int
-    file: Path
-    others: Sequence[data.Source] = ()
-
-    @property
-    def tested(self) -> list[data.Source]:
-        """The banks that this network is tested on: its own, and `others` of other sizes."""
-        return [self.source, *self.others]
-
-    @cached_property
-    def split(self) -> data.Split:
-        """Which chains this network sees."""
-        ensemble = self.source.ensemble
-        return data.split(ensemble.label, ensemble.chains, self.spec.seeds, self.number)
-
-    @cached_property
-    def objective(self) -> Objective:
-        """What it is trained for."""
-        return OBJECTIVES[self.spec.objective](self.source.ensemble.betas, self.spec.cold, self.spec.hot)
-
-    @property
-    def rate(self) -> float:
-        """The largest learning rate."""
-        return self.spec.rate(self.net)
-
-    @property
-    def address(self) -> tuple[int, ...]:
-        """What its random numbers are addressed by."""
-        return (*id_words(self.source.ensemble.id), self.number)
-
-    def runs(self, chains: Sequence[int]) -> list[data.Run]:
-        """The labelled draws of some chains."""
-        return data.runs(self.source, chains, self.objective.slots(), data.LANES)
-
-    def network(self) -> nn.Module:
-        """The network with its first weights, which follow from the seed; the global generator is left
-        alone."""
-        ensemble = self.source.ensemble
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(stream(self.seed, Purpose.TRAINING, *self.address)[0] >> 1))
-            inputs = Inputs(ensemble.physics.states, ensemble.geometry.shape)
-            return NETS[self.net](inputs, self.spec.channels).to(WEIGHTS[self.spec.precision])
 
 
 def run(
@@ -110,12 +51,14 @@ def run(
     """
     if place.world > data.LANES:
         raise InputError(expected(f"train {name}: processes", f"at most {data.LANES}", place.world))
-    jobs = _jobs(banks, name, spec, seed, directory)
+    jobs = jobs_of(banks, name, spec, seed, directory)
     outputs: list[Outputs] = []
+    board = Board(output.parent / "tensorboard")
     for index, job in enumerate(jobs):
         what = f"{job.source.ensemble.label} {job.net} seed {job.number}"
         pace = Pace()
-        trained = train(job, place, limits, partial(_part, report, what, pace, index, len(jobs)), pace)
+        trained = train(job, place, limits, partial(_part, report, what, pace, index, len(jobs)), pace,
+                        board)  # fmt: skip
         for tested in job.tested:
             found = held_out(tested, job.source, job.split, spec, job.objective, trained.net, (job.net, job.number),
                              place, limits.stop)  # fmt: skip
@@ -130,46 +73,49 @@ def _part(report: Callable[[float, str], None], what: str, pace: Pace, index: in
     report((index + fraction) / jobs, f"{what}, {pace}")
 
 
-def train(job: Job, place: Place, limits: Limits, report: Callable[[float], None], pace: Pace) -> State:
-    """One network from where its state file stands to the end; it then has the weights of its best epoch."""
+def train(
+    job: Job, place: Place, limits: Limits, report: Callable[[float], None], pace: Pace, board: Board | None = None
+) -> State:
+    """One network from where its state file stands to the end; it then has the weights of its best epoch. Its curves
+    are logged on `board`."""
     current = _begin(job, place)
+    log = partial(board.keep, job, current, pace) if board else lambda: None
     model = DistributedDataParallel(current.net)
     training = job.runs(job.split.training)
-    steps = data.steps(training, job.spec.batch)
     saved = time.monotonic()
     while current.epoch < job.spec.epochs and not current.stale(job.spec.patience):
         for batch in pace.timed(islice(_epoch(job, training, current.epoch, place), current.step, None)):
             late = place.rank == 0 and time.monotonic() - saved > limits.interval
-            stop, late = _step(job, model, current, batch, place, (limits.stop(), late), steps)
+            stop, late = _step(job, model, current, batch, place, (limits.stop(), late))
             if stop or late:
-                _save(job, current, place)
+                _save(job, current, place, log)
                 saved = time.monotonic()
             if stop:
                 raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
-            report(len(current.loss) / (steps * job.spec.epochs))
-        _end_epoch(job, current, place)
+            report(job.done(len(current.loss)))
+        _end_epoch(job, current, place, log)
     state.set_weights(current.net, current.best)
     return current
 
 
-def _save(job: Job, current: State, place: Place) -> None:
+def _save(job: Job, current: State, place: Place, log: Callable[[], None]) -> None:
     """Keep the state. All processes call this, so that all end when the first cannot write."""
-    place.from_first(lambda: _keep(job, current))
+    place.from_first(lambda: _keep(job, current, log))
 
 
-def _keep(job: Job, current: State) -> None:
+def _keep(job: Job, current: State, log: Callable[[], None]) -> None:
     if not all(bool(p.isfinite().all()) for p in current.net.parameters()):
         _check(job, current, "loss", math.nan)
+    log()  # before the state: a network that is done has all of its log
     state.save(job.file, current)
 
 
 def _step(
-    job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, asked: tuple[bool, bool], steps: int
+    job: Job, model: nn.Module, current: State, batch: data.Batch, place: Place, asked: tuple[bool, bool]
 ) -> tuple[bool, bool]:
     """One update of the weights by all processes together; whether any of them `asked` to stop, and to save."""
-    done = len(current.loss) / (steps * job.spec.epochs)
     for group in current.optimiser.param_groups:
-        group["lr"] = job.rate * _rate(done)
+        group["lr"] = job.rate_at(len(current.loss))
     loss = _loss(job, model, batch, place)
     current.optimiser.zero_grad()
     torch.autograd.backward(loss * place.world)
@@ -198,7 +144,7 @@ def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor
     return (job.objective.loss(output, slot) * real).sum() / batch.total
 
 
-def _end_epoch(job: Job, current: State, place: Place) -> None:
+def _end_epoch(job: Job, current: State, place: Place, log: Callable[[], None]) -> None:
     """Validate, keep the weights if they are the best, and save."""
     validation = _validate(job, current.net, place)
     _check(job, current, "validation loss", validation)
@@ -206,7 +152,7 @@ def _end_epoch(job: Job, current: State, place: Place) -> None:
         current.best = state.weights(current.net)
     current.validation.append(validation)
     current.epoch, current.step = current.epoch + 1, 0
-    _save(job, current, place)
+    _save(job, current, place, log)
 
 
 @torch.no_grad()
@@ -232,53 +178,13 @@ def _begin(job: Job, place: Place) -> State:
     if arrays is not None:
         state.restore(current, arrays)
     else:
-        _save(job, current, place)
+        _save(job, current, place, lambda: None)
     return current
 
 
 def _epoch(job: Job, runs: Sequence[data.Run], epoch: int, place: Place) -> Iterator[data.Batch]:
     address = (*job.address, epoch)
     return data.batches(job.source, runs, job.spec.batch, job.seed, address, place.rank, place.world)
-
-
-def _rate(done: float) -> float:
-    """The learning rate's factor after a fraction of all steps: linear up, cosine down to zero."""
-    if done < WARM_UP:
-        return 0.05 + 0.95 * done / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-
-
-def _jobs(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, directory: Path) -> list[Job]:
-    """A job for each bank and seed. Raises InputError for banks that cannot serve, before anything is
-    trained."""
-    sources = data.sources(banks, f"train {name}")
-    jobs = [
-        Job(s, spec, seed, net, k, _state(directory, spec, seed, s, f"{net}-seed{k}"))
-        for s in sources
-        for net, k in spec.networks
-    ]
-    if spec.size is not None:
-        jobs = [
-            replace(j, others=[s for s in sources if s is not j.source])
-            for j in jobs
-            if j.source.ensemble.size == spec.size
-        ]
-    if not jobs:
-        labels = ", ".join(s.ensemble.label for s in sources)
-        raise InputError(expected(f"train {name}: size", f"that of a bank, one of {labels}", spec.size))
-    for job in jobs:
-        _ = job.split, job.objective
-    return jobs
-
-
-def _state(directory: Path, spec: TrainSpec, seed: int, source: data.Source, network: str) -> Path:
-    """The file of a network's state, in a directory of its own for everything else that the numbers depend on, so that
-    no state is mistaken for another."""
-    e = source.ensemble
-    text = json.dumps(
-        [spec.model_dump(exclude={"blocks", "net", "size", "taught_by"}), seed, e.id, e.chains, e.draws], sort_keys=True
-    )
-    return directory / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{e.label}-{network}.checkpoint"
 
 
 def _finish(outputs: Sequence[Outputs], name: str, spec: TrainSpec, output: Path) -> str:

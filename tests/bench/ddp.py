@@ -36,9 +36,9 @@ def train(place: str, output: str, kind: str) -> None:
     """One process: the training loop of hpcrg, or the bare one, and its pace in a file."""
     from hpcrg.edges.torchrun import process_group
     from hpcrg.learn.data import source
+    from hpcrg.learn.job import Job
     from hpcrg.learn.limits import Limits
     from hpcrg.learn.pace import Pace
-    from hpcrg.learn.train import Job
     from hpcrg.learn.train import train as loop
     from hpcrg.learning_specs import TrainSpec
 

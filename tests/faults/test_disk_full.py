@@ -116,6 +116,24 @@ def test_training(calm, tmp_path):
     assert not (tmp_path / "s.h5").exists()
 
 
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_logs_of_training(calm, tmp_path):
+    """One warning when there is no more space for them; the training ends with the undisturbed outputs."""
+    pytest.importorskip("tensorboard")
+    with small_disk(calm.parent / "logs", "4k") as disk:
+        for place in ("whole", "full"):
+            written(tmp_path / place)
+            if place == "full":
+                (tmp_path / place / "tensorboard").symlink_to(disk)
+            done = run(hpcrg("train", tmp_path / place, str(calm / "scan-L8.h5"), "--train", "cnn", "--output",
+                             str(tmp_path / place / "s.h5"), "--state", str(tmp_path / place / "state")))  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert done.stderr.count("No space left") == done.stderr.count("warning:") == (place == "full")
+        assert list(disk.rglob("events*"))
+    assert datasets(tmp_path / "whole/s.h5") == datasets(tmp_path / "full/s.h5")
+
+
 def test_what_was_committed_is_read_while_the_disk_is_full(calm):
     """Reading needs no space."""
     with small_disk(calm.parent / "reading", "2m") as disk:

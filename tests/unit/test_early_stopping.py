@@ -40,8 +40,8 @@ def go(small, tmp_path, place, monkeypatch):
     """Bias of the network after each epoch that ended, by state file."""
     end = train._end_epoch
 
-    def counted(job, current, place):
-        end(job, current, place)
+    def counted(job, current, place, log):
+        end(job, current, place, log)
         done.setdefault(job.file, []).append(current.net.head.bias.item())
 
     monkeypatch.setattr(train, "_validate", lambda job, net, place: VALIDATION[len(done.get(job.file, []))])
