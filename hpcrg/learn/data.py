@@ -9,7 +9,7 @@ one window at a time. Arrays: codes [example, *lattice], slot [example].
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,7 +133,7 @@ def read(of: Source, wanted: Sequence[Run]) -> Iterator[NDArray[np.uint8]]:
 
 def batches(
     of: Source, wanted: Sequence[Run], size: int, seed: int, address: Sequence[int], rank: int, world: int
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """One epoch for process `rank` of `world`: every draw of `wanted` once, in global batches of about
     `size`. The order follows from `seed` and `address`, which holds the epoch."""
     lanes = _lanes(wanted, seed, address)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -24,6 +27,7 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.comm import share
 from hpcrg.errors import InputError, Interrupted, Leakage, expected
 from hpcrg.learn import data, state
+from hpcrg.learn.ahead import ahead
 from hpcrg.learn.board import Board
 from hpcrg.learn.evaluate import Outputs, held_out
 from hpcrg.learn.job import Job, jobs_of
@@ -36,6 +40,8 @@ from hpcrg.learn.state import State
 
 DIVERGED = 20.0
 """Nats, or variances of the labels: a mean loss above this is not going to come back."""
+READ_AHEAD = frozenset({"cuda"})
+"""Types of device beside which batches are read ahead; a CPU has no time to spare for it (docs/networks.md)."""
 
 
 def run(
@@ -84,15 +90,16 @@ def train(
     training = job.runs(job.split.training)
     saved = time.monotonic()
     while current.epoch < job.spec.epochs and not current.stale(job.spec.patience):
-        for batch in pace.timed(islice(_epoch(job, training, current.epoch, place), current.step, None)):
-            late = place.rank == 0 and time.monotonic() - saved > limits.interval
-            stop, late = _step(job, model, current, batch, place, (limits.stop(), late))
-            if stop or late:
-                _save(job, current, place, log)
-                saved = time.monotonic()
-            if stop:
-                raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
-            report(job.done(len(current.loss)))
+        with closing(_epoch(job, training, current.epoch, place)) as batches:
+            for batch in pace.timed(islice(batches, current.step, None)):
+                late = place.rank == 0 and time.monotonic() - saved > limits.interval
+                stop, late = _step(job, model, current, batch, place, (limits.stop(), late))
+                if stop or late:
+                    _save(job, current, place, log)
+                    saved = time.monotonic()
+                if stop:
+                    raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
+                report(job.done(len(current.loss)))
         _end_epoch(job, current, place, log)
     state.set_weights(current.net, current.best)
     return current
@@ -139,9 +146,15 @@ def _check(job: Job, current: State, what: str, value: float) -> None:
 
 def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor:
     """This process's part of the mean loss of the global batch."""
-    codes, slot, real = (torch.from_numpy(a).to(place.device) for a in (batch.codes, batch.slot, batch.real))
+    codes, slot, real = (_on(a, place.device) for a in (batch.codes, batch.slot, batch.real))
     output = forward(model, codes, job.spec.precision)
     return (job.objective.loss(output, slot) * real).sum() / batch.total
+
+
+def _on(values: NDArray[Any], device: torch.device) -> Tensor:
+    """The values on a device; on their way to a GPU nobody waits for them."""
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def _end_epoch(job: Job, current: State, place: Place, log: Callable[[], None]) -> None:
@@ -182,9 +195,10 @@ def _begin(job: Job, place: Place) -> State:
     return current
 
 
-def _epoch(job: Job, runs: Sequence[data.Run], epoch: int, place: Place) -> Iterator[data.Batch]:
+def _epoch(job: Job, runs: Sequence[data.Run], epoch: int, place: Place) -> Generator[data.Batch]:
     address = (*job.address, epoch)
-    return data.batches(job.source, runs, job.spec.batch, job.seed, address, place.rank, place.world)
+    batches = data.batches(job.source, runs, job.spec.batch, job.seed, address, place.rank, place.world)
+    return ahead(batches) if place.device.type in READ_AHEAD else batches
 
 
 def _finish(outputs: Sequence[Outputs], name: str, spec: TrainSpec, output: Path) -> str:

@@ -2,8 +2,8 @@
 
     python tests/bench/ddp.py [--size 64] [--batch 64] [--net cnn] [--precision float32] [--rounds 3]
 
-In turns: one process with the machine to itself, two runs of one process at the same time, one run of two processes, and a
-bare PyTorch loop over the same examples as tensors in memory, alone. Medians of the rounds as JSON; `two over one` is
+In turns: one process with the machine to itself, two runs of one process at the same time, the same reading ahead, one run of
+two processes, and a bare PyTorch loop over the same examples as tensors in memory, alone. Medians of the rounds as JSON; `two over one` is
 two processes over one of the two that run at the same time, `loop over bare` one process alone over the bare loop.
 """
 
@@ -35,11 +35,11 @@ sys.exit(launch(sys.argv[2:], int(sys.argv[1]), "ddp"))
 def train(place: str, output: str, kind: str) -> None:
     """One process: the training loop of hpcrg, or the bare one, and its pace in a file."""
     from hpcrg.edges.torchrun import process_group
+    from hpcrg.learn import train as module
     from hpcrg.learn.data import source
     from hpcrg.learn.job import Job
     from hpcrg.learn.limits import Limits
     from hpcrg.learn.pace import Pace
-    from hpcrg.learn.train import train as loop
     from hpcrg.learning_specs import TrainSpec
 
     asked = json.loads((Path(place) / "train.json").read_text())
@@ -50,7 +50,9 @@ def train(place: str, output: str, kind: str) -> None:
         if kind == "bare":
             bare(job, pace, here.device)
         else:
-            loop(job, here, Limits(1e9, lambda: False), lambda fraction: None, pace)
+            if kind == "ahead":
+                module.READ_AHEAD = frozenset({"cpu"})
+            module.train(job, here, Limits(1e9, lambda: False), lambda fraction: None, pace)
         if here.rank == 0:
             told = {"rate": pace.examples / pace.seconds, "waiting": pace.waited / pace.seconds}
             Path(output).write_text(json.dumps(told))
@@ -117,12 +119,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = vars(parser.parse_args())
     rounds, cases = options.pop("rounds"), {"alone": (1, 1), "at the same time": (2, 1), "two": (1, 2)}
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in (*cases, "bare")}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in (*cases, "reading ahead", "bare")}
     with tempfile.TemporaryDirectory() as directory:
         trial = Trial(Path(directory), **options)
         for _ in range(rounds):
             for name, (runs, processes) in cases.items():
                 found[name].append(trial.pace(runs, processes))
+            found["reading ahead"].append(trial.pace(2, 1, "ahead"))
             found["bare"].append(trial.pace(1, 1, "bare"))
     rate = {name: median(t["rate"] for t in told) for name, told in found.items()}
     print(json.dumps(options | {

@@ -114,35 +114,43 @@ def test_in_float64_fifty_steps_do_not_depend_on_the_number_of_processes(net, ba
             np.testing.assert_allclose(other[name], values, rtol=0, atol=1e-10, err_msg=f"{n} processes, {name}")
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_curve(bank, tmp_path):
+@pytest.mark.parametrize("read_ahead", [False, True])
+def test_killed_at_random_moments_it_ends_with_the_same_curve(read_ahead, bank, tmp_path):
     whole = train(bank, tmp_path / "whole", epochs=4)
     rng, kills, cut = np.random.default_rng(int.from_bytes(os.urandom(8))), 0, tmp_path / "cut"
     for workers_too in (False, True):
-        process = start(bank, cut, epochs=4)
+        process = start(bank, cut, epochs=4, read_ahead=read_ahead)
         wait_for_state(process, cut)
         time.sleep(rng.uniform(0, 1.5))
         kills += process.poll() is None
         kill(process, workers_too)
     assert kills
-    assert_same(whole, train(bank, cut, epochs=4))
+    assert_same(whole, train(bank, cut, epochs=4, read_ahead=read_ahead))
 
 
-def test_told_to_stop_it_says_75_and_goes_on(bank, tmp_path):
+@pytest.mark.parametrize("read_ahead", [False, True])
+def test_told_to_stop_it_says_75_and_goes_on(read_ahead, bank, tmp_path):
     whole, cut = train(bank, tmp_path / "whole", epochs=12), tmp_path / "cut"
-    process = start(bank, cut, epochs=12)
+    process = start(bank, cut, epochs=12, read_ahead=read_ahead)
     wait_for_state(process, cut)
     process.send_signal(signal.SIGTERM)
     status, errors = finish(process)
     assert status == 75, errors
     assert "stopped at step" in errors
     assert not (cut / "series.h5").exists()
-    assert_same(whole, train(bank, cut, epochs=12))
+    assert_same(whole, train(bank, cut, epochs=12, read_ahead=read_ahead))
 
 
 def test_a_user_error_keeps_its_status_and_is_said_once(small, tmp_path):
     status, errors = finish(start(make_bank(small, tmp_path / "two.h5", chains=2), tmp_path / "out"))
     assert status == 2
     assert errors.count("expected at least 3 chains") == 1
+
+
+def test_a_training_that_diverges_while_it_reads_ahead_ends(bank, tmp_path):
+    status, errors = finish(start(bank, tmp_path / "out", learning_rate=1e6, read_ahead=True))
+    assert status == 2, errors
+    assert errors.count("expected a loss that stays below") == 1
 
 
 @pytest.mark.gpu
