@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from hpcrg.specs import Name, Positive, Size, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
+LANES = 16
+"""Of an epoch of training data (learn/data.py): every batch has examples of most of them, so it is no smaller."""
+BatchSize = Annotated[int, Field(ge=LANES)]
 Net = Literal["cnn", "resnet", "dense"]
 ANY_SIZE: Mapping[Net, bool] = {"cnn": True, "resnet": True, "dense": False}
 """Whether an architecture takes lattices of other sizes than the one that it was trained on."""
@@ -83,7 +86,7 @@ class TrainSpec(Spec):
     seeds: Positive = 4
     epochs: Positive = 3
     patience: Positive | None = None
-    batch: Positive = 64
+    batch: BatchSize = 64
     channels: Positive = 8
     learning_rate: Rate | None = None
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
@@ -165,7 +168,7 @@ class StackSpec(Spec):
     units: Literal["spin", "bernoulli"] = "bernoulli"
     negative: Literal["cd", "pcd", "tempered"] = "cd"
     steps: Positive = 1
-    batch: Positive = 100
+    batch: BatchSize = 100
     epochs: Positive = 20
     rate: Rate = 0.1
     l1: float = Field(0.0, ge=0, le=1e6)

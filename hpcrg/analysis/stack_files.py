@@ -151,6 +151,8 @@ def _check(path: Path, seed: Seed) -> None:
         wanted |= {f"{variant}/weights/{k}": pair for k, pair in enumerate(pairwise(about.units))}
         wanted[f"{variant}/sets"] = (depths, chains, sums.sets)
         wanted[f"{variant}/overlap"] = (depths, chains)
+        if f"{variant}/lines" in seed.arrays:  # earlier files have none
+            wanted[f"{variant}/lines"] = (depths, chains, about.size // 2 + 1)
         wanted[f"{variant}/passes"] = (len(about.passes), chains, sums.sets)
     if "log_z" in seed.arrays:
         wanted |= {"log_z": (2, 4), "energy": (chains,)}

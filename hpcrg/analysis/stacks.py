@@ -5,7 +5,7 @@ of these means; a control is compared seed by seed. What is asked:
 
 * do fields grow with depth, and are they alike within a layer, more than those of every control?
 * which couplings do configurations have that come back from some layers up, or from some passes through the first
-  machine (an RG flow of the samples would have those of coarser lattices)?
+  machine (an RG flow of the samples would have those of coarser lattices), and which correlation length?
 * how far is the first machine from the distribution of the bank: the mean of -ln p per site beyond the exact entropy,
   which no model can be below.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpcrg.analysis import couplings
+from hpcrg.analysis import couplings, stack_lengths
 from hpcrg.analysis.stack_files import PERMUTED, Mean, Seed, Values, read
 from hpcrg.errors import InputError
 from hpcrg.estimate import Estimate, Reference, format_error
@@ -49,7 +49,10 @@ def run(files: Sequence[Path], name: str, system: System) -> tuple[list[Estimate
     _pictures(data, name, seeds)
     _reconstruction(data, name, seeds)
     estimates = _couplings(data, name, seeds, system)
-    estimates += _likelihood(data, name, seeds, system)
+    lengths, tables, notes = stack_lengths.run(name, seeds, system)
+    data.tables.extend(tables)
+    data.notes.extend(notes)
+    estimates += [*lengths, *_likelihood(data, name, seeds, system)]
     return estimates, data
 
 

@@ -21,10 +21,9 @@ from hpcrg.bank import open_bank
 from hpcrg.comm import share
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
+from hpcrg.learning_specs import LANES
 from hpcrg.rng import Purpose, stream
 
-LANES = 16
-"""Lanes of an epoch, and so the largest number of processes; part of what determines a trained network."""
 RUN_BYTES = 1 << 20
 WINDOW = 8
 FEWEST_CHAINS = 3

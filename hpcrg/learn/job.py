@@ -19,7 +19,7 @@ from hpcrg.learn import data
 from hpcrg.learn.nets import NETS, Inputs
 from hpcrg.learn.objectives import OBJECTIVES, Objective
 from hpcrg.learn.precision import WEIGHTS
-from hpcrg.learning_specs import Net
+from hpcrg.learning_specs import LANES, Net
 from hpcrg.rng import Purpose, id_words, stream
 
 WARM_UP = 0.2
@@ -83,7 +83,7 @@ class Job:
 
     def runs(self, chains: Sequence[int]) -> list[data.Run]:
         """The labelled draws of some chains."""
-        return data.runs(self.source, chains, self.objective.slots(), data.LANES)
+        return data.runs(self.source, chains, self.objective.slots(), LANES)
 
     def network(self) -> nn.Module:
         """The network with its first weights, which follow from the seed; the global generator is left

@@ -37,6 +37,7 @@ from hpcrg.learn.place import Place
 from hpcrg.learn.precision import forward
 from hpcrg.learn.results import collect, networks
 from hpcrg.learn.state import State
+from hpcrg.learning_specs import LANES
 
 DIVERGED = 20.0
 """Nats, or variances of the labels: a mean loss above this is not going to come back."""
@@ -55,8 +56,8 @@ def run(
     Raises InputError for banks that cannot serve or a loss that diverges, Interrupted when stopped with
     everything kept, Leakage when a network is better than the exact posterior allows.
     """
-    if place.world > data.LANES:
-        raise InputError(expected(f"train {name}: processes", f"at most {data.LANES}", place.world))
+    if place.world > LANES:
+        raise InputError(expected(f"train {name}: processes", f"at most {LANES}", place.world))
     jobs = jobs_of(banks, name, spec, seed, directory)
     outputs: list[Outputs] = []
     board = Board(output.parent / "tensorboard")

@@ -41,7 +41,7 @@ ensembles:
   point: {sizes: [16], ladder: {critical: true}, updates: [{type: wolff}], draws: 20}
 scale: {fss: {ensemble: scan, blocks: 4, check_equilibration: true}}
 flow: {blocks: {ensemble: point, scheme: majority, factor: 2, levels: 2, even: [nn, nnn], odd: [magnetisation], blocks: 2}}
-train: {net: {ensemble: scan, net: cnn, objective: classifier, cold: 1, hot: 1, seeds: 2, epochs: 1, batch: 8, channels: 2, learning_rate: 0.1, blocks: 2}}
+train: {net: {ensemble: scan, net: cnn, objective: classifier, cold: 1, hot: 1, seeds: 2, epochs: 1, batch: 16, channels: 2, learning_rate: 0.1, blocks: 2}}
 percolation: {site: {sizes: [8, 16], type: site, realisations: 10, chains: 4}}
 dimers: {free: {sizes: [8, 16], coupling: 0.1, algorithm: pocket, moves: 2, thermalise: 5, samples: 10}}
 flat_histogram: {flat: {sizes: [4, 8], lowest: -2.0, highest: -0.1, turns: [-1.5, -0.5], walks: 2, final: 1.0e-3, blocks: 2, rows: 10, stride: 2, thermalise: 5, chains: 2}}

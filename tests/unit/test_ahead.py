@@ -17,7 +17,7 @@ from hpcrg.learn import ahead as module
 from hpcrg.learn import data, train
 from hpcrg.learn.ahead import ahead
 from hpcrg.learn.limits import Limits
-from hpcrg.learning_specs import TrainSpec
+from hpcrg.learning_specs import LANES, TrainSpec
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +152,7 @@ def bank(small, tmp_path):
 
 def test_batches_are_the_same_bit_for_bit(bank):
     source = data.source(bank)
-    runs = data.runs(source, (0, 1, 2), (0, 1, 4), data.LANES)
+    runs = data.runs(source, (0, 1, 2), (0, 1, 4), LANES)
     for rank, world in ((0, 1), (1, 3)):
         plain, read = (f(data.batches(source, runs, 32, 7, (1,), rank, world)) for f in (list, ahead))
         for a, b in zip(plain, read, strict=True):

@@ -82,6 +82,7 @@ MISTAKES = {
     "more blocks than measurements": ("fss: {ensemble: scan", "fss: {ensemble: scan, blocks: 101", "scale.fss.blocks", "1 to 100 (the measurements"),
     "more blocks than draws": ("levels: 2", "levels: 2, blocks: 11", "flow.majority.blocks", "1 to 10 (the draws"),
     "steps that no number can take": ("hot: 1", "hot: 1, learning_rate: 1.0e+40", "train.cnn.learning_rate", "less than or equal to"),
+    "fewer examples than lanes": ("hot: 1", "hot: 1, batch: 15", "train.cnn.batch", "greater than or equal to 16"),
     "more blocks than draws to test on": ("hot: 1", "hot: 1, blocks: 11", "train.cnn.blocks", "1 to 10 (the draws"),
     "one block in all": (f"draws: 10}}\n{TAIL}", f"draws: 10, chains: 1}}\n{FLOW}, levels: 2, blocks: 1}}}}", "flow.majority.blocks", "at least 2 jackknife blocks"),
     "one block to test on": ("draws: 10}\n  critical", "draws: 10, chains: 3}\n  critical", "hot: 1", "hot: 1, seeds: 1, blocks: 1", "train.cnn.blocks", "at least 2 jackknife blocks"),

@@ -15,7 +15,7 @@ from hpcrg.learn.nets import NETS, Inputs
 from hpcrg.learn.nets.cnn import CNN
 from hpcrg.learn.nets.resnet import ResNet
 from hpcrg.learn.objectives import OBJECTIVES, Classifier
-from hpcrg.learning_specs import Net
+from hpcrg.learning_specs import LANES, Net
 
 BETAS = (0.6, 0.5, 0.44, 0.4, 0.3, 0.2)
 
@@ -74,7 +74,7 @@ def epoch(source, runs, world, address=(5, 0)):
 
 def test_an_epoch_is_every_draw_once_in_the_same_batches_on_any_number_of_processes(numbered_bank):
     source, number = numbered_bank
-    runs = data.runs(source, (1, 3), (0, 1, 5), data.LANES)
+    runs = data.runs(source, (1, 3), (0, 1, 5), LANES)
     alone = epoch(source, runs, 1)
     assert sorted(np.concatenate(alone)) == sorted(number[[1, 3]][:, [0, 1, 5]].ravel())
     for world in (2, 3, 16):
@@ -84,7 +84,7 @@ def test_an_epoch_is_every_draw_once_in_the_same_batches_on_any_number_of_proces
 
 def test_the_order_is_shuffled_and_follows_from_the_epoch(numbered_bank):
     source, _ = numbered_bank
-    runs = data.runs(source, (0, 1), range(6), data.LANES)
+    runs = data.runs(source, (0, 1), range(6), LANES)
     first, again, second = (epoch(source, runs, 1, (5, e)) for e in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
@@ -110,7 +110,7 @@ def test_a_process_holds_a_window_of_its_own_lanes_only(numbered_bank, monkeypat
     monkeypatch.setattr(data, "read", counting)
     runs = data.runs(source, range(4), range(6), 400)
     next(data.batches(source, runs, 32, 7, (1,), 0, 4))
-    assert 0 < len(read) <= data.WINDOW * data.LANES // 4 < len(runs) / 4
+    assert 0 < len(read) <= data.WINDOW * LANES // 4 < len(runs) / 4
 
 
 def network(states, dimension=2, make=CNN):

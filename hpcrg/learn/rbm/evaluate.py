@@ -4,6 +4,7 @@ Of every variant, by test chain:
 
     overlap   [depth, chain]        mean v v' of configurations and of what comes back from `depth` layers up
     sets      [depth, chain, set]   local sums (local_sums.py) of what comes back, depth 0 being what went in
+    lines     [depth, chain, r]     mean correlations of lines (correlations.py) of the same
     passes    [pass, chain, set]    the same after so many passes through the first machine (PASSES)
 
 and of the first machine of the plain stack
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hpcrg import correlations
 from hpcrg.errors import Interrupted
 from hpcrg.learn import data
 from hpcrg.learn.rbm import annealing, controls
@@ -64,6 +66,7 @@ def _chain(job: Job, variant: str, stack: Sequence[Machine], chain: int, device:
     sums = LocalSums(job.spec.operators, job.source.ensemble.geometry.dimension)
     depths, draws = len(stack) + 1, 0
     overlap = np.zeros(depths)
+    lines = np.zeros((depths, job.source.ensemble.size // 2 + 1))
     sets, passes = np.zeros((depths, sums.sets)), np.zeros((len(PASSES), sums.sets))
     place = controls.NAMES.index(variant), len(stack)
     for number, codes in enumerate(_read(job, chain)):
@@ -74,13 +77,15 @@ def _chain(job: Job, variant: str, stack: Sequence[Machine], chain: int, device:
         for depth in range(depths):
             back = _down(stack[:depth], layers[depth], generator)
             overlap[depth] += float((_spins(back) * _spins(layers[0])).mean(1).sum())
-            sets[depth] += sums.count(_lattice(job, variant, back))
+            spins = _lattice(job, variant, back)
+            sets[depth] += sums.count(spins)
+            lines[depth] += correlations.of_lines(spins)
         v, done = layers[0], 0
         for k, wanted in enumerate(PASSES):
             v = stack[0].gibbs(v, wanted - done, generator)[0]
             done = wanted
             passes[k] += sums.count(_lattice(job, variant, v))
-    return {"overlap": overlap / draws, "sets": sets, "passes": passes}
+    return {"overlap": overlap / draws, "sets": sets, "lines": lines / draws, "passes": passes}
 
 
 def _down(below: Sequence[Machine], h: Tensor, generator: torch.Generator) -> Tensor:

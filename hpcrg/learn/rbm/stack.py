@@ -30,7 +30,7 @@ from hpcrg.learn.limits import Limits
 from hpcrg.learn.rbm import controls
 from hpcrg.learn.rbm.machine import LOW, Machine
 from hpcrg.learn.rbm.training import Settings, Trainer, inverse_temperatures, start
-from hpcrg.learning_specs import FOLDS, PLAIN, StackSpec
+from hpcrg.learning_specs import FOLDS, LANES, PLAIN, StackSpec
 from hpcrg.rng import Purpose, id_words, stream
 
 Arrays = dict[str, NDArray[Any]]
@@ -114,7 +114,7 @@ class Job:
         return layers
 
     def _runs(self, chains: Sequence[int]) -> list[data.Run]:
-        return data.runs(self.source, chains, [0], data.LANES)
+        return data.runs(self.source, chains, [0], LANES)
 
 
 @dataclass
