@@ -7,11 +7,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import torch
 
 from hpcrg import checkpoint
 from hpcrg.bank import write_bank
-from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import InputError, Interrupted
 from hpcrg.learn import ahead as module
 from hpcrg.learn import data, train
@@ -129,15 +127,6 @@ def test_an_error_of_the_caller_ends_the_thread():
 
     with pytest.raises(KeyError):
         list(map(fail, ahead(Source(50).items)))
-
-
-@pytest.fixture(scope="module")
-def place():
-    before = torch.get_num_threads()
-    with process_group() as alone:
-        yield alone
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import torch
 
 from hpcrg import checkpoint
 from hpcrg.bank import read_series, write_bank
-from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import Interrupted
 from hpcrg.learn import board, state
 from hpcrg.learn.limits import Limits
@@ -19,15 +18,6 @@ from hpcrg.learning_specs import TrainSpec
 events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 SPEC = TrainSpec(ensemble="small", cold=2, hot=2, seeds=2, epochs=3, batch=16)
 TAGS = {board.TRAINING, board.VALIDATION, board.RATE, board.PACE}
-
-
-@pytest.fixture(scope="module")
-def place():
-    before = torch.get_num_threads()
-    with process_group() as alone:
-        yield alone
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import torch
 from hpcrg import figures
 from hpcrg.bank import write_bank
 from hpcrg.campaign import TrainSpec
-from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import Interrupted
 from hpcrg.learn import train
 from hpcrg.learn.limits import Limits
@@ -19,13 +18,6 @@ from hpcrg.learn.state import State
 SPEC = TrainSpec(ensemble="small", cold=2, hot=2, seeds=3, epochs=9, patience=2, batch=16)
 VALIDATION = (0.9, 0.5, 0.6, 0.4, 0.4, 0.45, 0.1, 0.1, 0.1)
 """The fourth epoch is the best, the fifth and the sixth are not lower."""
-
-
-@pytest.fixture(scope="module")
-def place():
-    with process_group() as alone:
-        yield alone
-    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from hpcrg import checkpoint, figures, status
 from hpcrg.analysis.binder import references
 from hpcrg.bank import read_series, write_bank
 from hpcrg.campaign import TrainSpec, parse
-from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import CorruptFile, InputError, Interrupted, Leakage
 from hpcrg.forecast import _train
 from hpcrg.learn import network_files, taught, train
@@ -36,15 +34,6 @@ ensembles:
 train:
   far: {{ensemble: other, net: [cnn, resnet], cold: 2, hot: 2, seeds: 2, taught_by: {json.dumps(TEACHER)}}}
 """
-
-
-@pytest.fixture(scope="module")
-def place():
-    before = torch.get_num_threads()
-    with process_group() as alone:
-        yield alone
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(before)
 
 
 def write(path, ensemble, diagonal):

@@ -10,7 +10,6 @@ from scipy.special import logsumexp
 from hpcrg import checkpoint, figures
 from hpcrg.bank import read_series, write_bank
 from hpcrg.campaign import TrainSpec
-from hpcrg.edges.torchrun import process_group
 from hpcrg.errors import CorruptFile, InputError, Interrupted, Leakage
 from hpcrg.learn import data
 from hpcrg.learn.limits import Limits
@@ -21,15 +20,6 @@ from hpcrg.learn.train import run
 BETAS = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 CHAINS, DRAWS = 6, 40
 SPEC = TrainSpec(ensemble="small", cold=2, hot=2, seeds=3, epochs=2, batch=16)
-
-
-@pytest.fixture(scope="module")
-def place():
-    before = torch.get_num_threads()
-    with process_group() as alone:
-        yield alone
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(before)
 
 
 def exact_draws(betas, chains, draws):
