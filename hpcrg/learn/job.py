@@ -105,6 +105,9 @@ def jobs_of(banks: Sequence[Path], name: str, spec: TrainSpec, seed: int, direct
         for net, k in spec.networks
     ]
     if spec.size is not None:
+        chains = [s.ensemble.chains for s in sources]
+        if len(set(chains)) > 1:
+            raise InputError(expected(f"train {name}: chains", "as many in every bank", chains))
         found = [
             replace(j, others=[s for s in sources if s is not j.source])
             for j in found

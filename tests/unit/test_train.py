@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
 
 from hpcrg import checkpoint, figures
 from hpcrg.bank import read_series, write_bank
@@ -22,21 +21,8 @@ CHAINS, DRAWS = 6, 40
 SPEC = TrainSpec(ensemble="small", cold=2, hot=2, seeds=3, epochs=2, batch=16)
 
 
-def exact_draws(betas, chains, draws):
-    """Independent draws of the 4 x 4 torus: spins [chain, slot, draw, y, x], energies, magnetisations."""
-    bits = np.arange(2**16, dtype=np.uint32)[:, None] >> np.arange(16) & 1
-    spins = (2 * bits.astype(np.int8) - 1).reshape(-1, 4, 4)
-    bonds = spins * np.roll(spins, 1, 2) + spins * np.roll(spins, 1, 1)
-    energy = -bonds.sum((1, 2), dtype=np.int64)
-    rng = np.random.default_rng(4)
-    logs = -np.array(betas)[:, None] * energy
-    p = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
-    state = np.stack([rng.choice(2**16, (chains, draws), p=w) for w in p], axis=1)
-    return spins[state], energy[state], spins.sum((1, 2), dtype=np.int64)[state]
-
-
 @pytest.fixture(scope="module")
-def drawn():
+def drawn(exact_draws):
     return exact_draws(BETAS, CHAINS, DRAWS)
 
 
@@ -272,18 +258,3 @@ def test_training_on_the_test_chains_is_refused_and_on_others_is_not(bank, tmp_p
     monkeypatch.setattr(data, "split", lambda where, chains, seeds, seed: everything)
     with pytest.raises(Leakage, match="has seen its test data"):
         go(path, tmp_path / "leaky", place, spec.model_copy(update={"seeds": 1}))
-
-
-def test_a_regressor_reads_temperatures_and_is_refused_when_it_knows_them(bank, tmp_path, place, monkeypatch):
-    """Of draws whose first spin tells the half of the ladder a network knows more than their energies can say."""
-    spec = SPEC.model_copy(update={"objective": "regressor", "cold": 3, "hot": 3, "epochs": 8})
-    (block,) = read_series(go(bank(), tmp_path / "honest", place, spec))
-    read = np.nanmean(block.values["beta"], axis=(0, 1, 3))
-    assert read[0] > read[2] > read[-1]
-    assert {"beta", "energy", "m2", "m4", "abs_m"} == set(block.values)
-    root, best = (float(figures.load(tmp_path / "honest/series.figures.json").tables[0].rows[0][i]) for i in (3, 4))
-    assert best < root < np.std(BETAS)
-
-    monkeypatch.setitem(NETS, "cnn", lambda inputs, channels: Pixel(channels))
-    with pytest.raises(Leakage, match=r"a root mean square error of at least .* has seen its test data"):
-        go(bank(tell), tmp_path / "told", place, spec)
