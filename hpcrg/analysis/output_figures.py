@@ -173,7 +173,7 @@ def _from_the_larger(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier], 
             )
         rows.append([s.method, *cells])
     columns = ["method", *(f"L >= {sizes[start].size}" for start in starts)]
-    return Table("nu from the larger sizes only, with all errors of the method", columns, rows)
+    return Table("nu from the larger sizes only, with all errors but that of the threshold", columns, rows)
 
 
 def parts(estimates: Sequence[Estimate]) -> Table:

@@ -29,9 +29,10 @@ Labels far from the transition do not say at which order in between a network sh
 matters: a network that decides at a fixed value of |m| per site follows no t_half(L) = T_c + a L^-lambda with that T_c,
 for its t_half converges to the temperature where the spontaneous magnetisation takes that value (2D Ising: 0.08 % below
 T_c for 0.5, 0.34 % for 0.6), and only one that decides at a fixed value of the scaling variable m L^(beta/nu) converges
-to T_c. Nothing here removes that bias; `threshold` allows for it: it is the change of T_c for one standard deviation of
-a decision that lies anywhere in the middle half of the gap, in log-odds, between the two labelled classes. Carrasquilla
-and Melko, Nature Physics 13, 431 (2017); Kim and Kim, Phys. Rev. E 104, 044104 (2021).
+to T_c. Slopes change with it too, and so does the nu in them. Nothing here removes that bias; `threshold` allows for
+it: it is the change of T_c, and of nu, for one standard deviation of a decision that lies anywhere in the middle half
+of the gap, in log-odds, between the two labelled classes. Carrasquilla and Melko, Nature Physics 13, 431 (2017); Kim
+and Kim, Phys. Rev. E 104, 044104 (2021).
 """
 
 from __future__ import annotations
@@ -135,14 +136,21 @@ def _method(key: str, kind: str) -> str:
     return f"{key}/{kind}"
 
 
-def _threshold(sizes: Sequence[SizeCurves], key: str, feature: Feature, power: float) -> float:
-    """Half the change of T_c when the decision moves over DECISIONS; half the range of temperatures where a moved
-    output no longer has the feature."""
+def _threshold(
+    sizes: Sequence[SizeCurves], key: str, feature: Feature, power: float, found: tuple[float, float], log: float
+) -> tuple[float, float]:
+    """Root mean square change of T_c and nu from those that were `found` when the decision moves over DECISIONS; half
+    the range of temperatures, and half of nu, where a moved output no longer has the feature."""
+    changes = []
     try:
-        ends = [extrapolated(sizes, [feature(s, moved(key, d)) for s in sizes], power)[0][0] for d in DECISIONS]
+        for decision in DECISIONS:
+            halves = [feature(s, moved(key, decision)) for s in sizes]
+            t_c, nu = extrapolated(sizes, halves, power)[0][0], from_slopes(sizes, halves, log)[0][0]
+            changes.append((t_c - found[0], nu - found[1]))
     except InputError:
-        ends = [float(sizes[0].temperatures.min()), float(sizes[0].temperatures.max())]
-    return 0.5 * abs(ends[1] - ends[0])
+        return 0.5 * float(np.ptp(sizes[0].temperatures)), 0.5 * found[1]
+    of_t_c, of_nu = np.sqrt(np.mean(np.square(changes), axis=0))
+    return float(of_t_c), float(of_nu)
 
 
 def _scaled(
@@ -158,7 +166,8 @@ def _scaled(
         other = float(fit.theta[0])
         parts_error = math.hypot(t_parts["size"], t_parts["seed"])
         t_parts["ansatz"] = math.hypot(t_parts["ansatz"], 0.5 * excess(t_c, (other, {}), parts_error))
-    t_parts["threshold"] = _threshold(sizes, key, feature, power)
+    change = _threshold(sizes, key, feature, power, (t_c[0], nu[0]), known.logs.thermal)
+    t_parts["threshold"], nu_parts["threshold"] = change
     estimates = [
         estimate("T_c", method, blocks, t_c, t_parts, known.t_c, {"lambda": power, "scanned": list(STRETCH)}),
         estimate("nu", method, blocks, nu, nu_parts, known.nu, {"omega": list(OMEGAS)}),
