@@ -4,7 +4,9 @@ processes changes.
 Chains, not draws, are divided into training, validation and test, since draws of one chain are correlated. An
 epoch's order follows from (seed, epoch) alone: runs are dealt to LANES lanes, each lane shuffles its draws
 within a window, and batch b takes its share of every lane. A process reads only the runs of its own lanes,
-one window at a time. Arrays: codes [example, *lattice], slot [example].
+one window at a time. Spins of two states stay eight to a byte, as the bank has them, until they are on the device that
+computes with them (`codes_on`). Arrays: stored [example, *lattice, of bytes where packed], codes [example, *lattice],
+slot [example].
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from hpcrg.bank import open_bank
+from hpcrg.bank import open_bank, packed, stored_shape
 from hpcrg.comm import share
 from hpcrg.ensemble import Ensemble
 from hpcrg.errors import InputError, expected
@@ -41,6 +46,12 @@ class Source:
     def volume(self) -> int:
         """Sites of the lattice."""
         return self.ensemble.geometry.volume
+
+    @cached_property
+    def width(self) -> int | None:
+        """Sites of the last axis where stored configurations have eight to a byte, else None."""
+        e = self.ensemble
+        return e.geometry.array_shape[-1] if packed(e.physics) else None
 
     @cached_property
     def run_length(self) -> int:
@@ -72,13 +83,39 @@ class Run:
 
 @dataclass(frozen=True)
 class Batch:
-    """This process's examples of a global batch of `total`. `codes` [example, *lattice], `slot` [example];
-    `real` is 0 for the single stand-in of a process that has no example, 1 elsewhere."""
+    """This process's examples of a global batch of `total`: `stored`, with the `width` of their source, and `slot`
+    [example]; `real` is 0 for the single stand-in of a process that has no example, 1 elsewhere."""
 
-    codes: NDArray[np.uint8]
+    stored: NDArray[np.uint8]
     slot: NDArray[np.int64]
     real: NDArray[np.float32]
     total: int
+    width: int | None
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """The codes [example, *lattice]."""
+        return unpacked(self.stored, self.width)
+
+
+def unpacked(stored: NDArray[np.uint8], width: int | None) -> NDArray[np.uint8]:
+    """The codes of stored examples."""
+    return stored if width is None else np.unpackbits(stored, axis=-1, count=width)
+
+
+def codes_on(device: torch.device, stored: NDArray[np.uint8], width: int | None) -> Tensor:
+    """The codes of stored examples, unpacked where they are needed."""
+    there = on(device, stored)
+    if width is None:
+        return there
+    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
+    return ((there[..., None] >> shifts) & 1).flatten(-2)[..., :width]
+
+
+def on(device: torch.device, values: NDArray[Any]) -> Tensor:
+    """The values on a device; on their way to a GPU nobody waits for them."""
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def source(path: Path) -> Source:
@@ -123,11 +160,18 @@ def runs(of: Source, chains: Sequence[int], slots: Sequence[int], at_least: int 
 
 
 def read(of: Source, wanted: Sequence[Run]) -> Iterator[NDArray[np.uint8]]:
-    """The codes of each run, [draw, *lattice]; the file is open while this is iterated, in this process
-    only."""
+    """The stored draws of each run, with codes in place of spins that are not packed; the file is open while this is
+    iterated, in this process only."""
     with open_bank(of.path) as bank:
         for run in wanted:
-            yield bank.model.codes(bank.spins(run.chain, run.slot, run.start, run.stop))
+            place = run.chain, run.slot, run.start, run.stop
+            yield bank.stored("spins", *place) if of.width else bank.model.codes(bank.spins(*place))
+
+
+def codes(of: Source, wanted: Sequence[Run]) -> Iterator[NDArray[np.uint8]]:
+    """The codes of each run, [draw, *lattice], read in the same way."""
+    for stored in read(of, wanted):
+        yield unpacked(stored, of.width)
 
 
 def batches(
@@ -164,17 +208,17 @@ class _Shuffled:
 
     def __init__(self, of: Source, lane: Sequence[Run], seed: int, address: Sequence[int]) -> None:
         self._windows = self._read(of, lane, _generator(seed, address))
-        self._codes = np.empty((0, *of.ensemble.geometry.shape), np.uint8)
+        self._stored = np.empty((0, *_shape(of)), np.uint8)
         self._slot = np.empty(0, np.int64)
 
     def take(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The next n examples: codes and slots."""
+        """The next n examples, stored, and their slots."""
         while len(self._slot) < n:
-            codes, slot = next(self._windows)
-            self._codes = np.concatenate([self._codes, codes])
+            stored, slot = next(self._windows)
+            self._stored = np.concatenate([self._stored, stored])
             self._slot = np.concatenate([self._slot, slot])
-        taken = self._codes[:n], self._slot[:n]
-        self._codes, self._slot = self._codes[n:], self._slot[n:]
+        taken = self._stored[:n], self._slot[:n]
+        self._stored, self._slot = self._stored[n:], self._slot[n:]
         return taken
 
     @staticmethod
@@ -183,16 +227,20 @@ class _Shuffled:
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         for start in range(0, len(lane), WINDOW):
             window = lane[start : start + WINDOW]
-            codes = np.concatenate(list(read(of, window)))
+            stored = np.concatenate(list(read(of, window)))
             slot = np.repeat([r.slot for r in window], [len(r) for r in window])
             order = rng.permutation(len(slot))
-            yield codes[order], slot[order]
+            yield stored[order], slot[order]
 
 
 def _join(of: Source, pieces: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]], total: int) -> Batch:
-    codes = np.concatenate([c for c, _ in pieces])
+    stored = np.concatenate([s for s, _ in pieces])
     slot = np.concatenate([s for _, s in pieces]).astype(np.int64)
     if len(slot):
-        return Batch(codes, slot, np.ones(len(slot), np.float32), total)
-    blank = np.zeros((1, *of.ensemble.geometry.shape), np.uint8)
-    return Batch(blank, np.zeros(1, np.int64), np.zeros(1, np.float32), total)
+        return Batch(stored, slot, np.ones(len(slot), np.float32), total, of.width)
+    blank = np.zeros((1, *_shape(of)), np.uint8)
+    return Batch(blank, np.zeros(1, np.int64), np.zeros(1, np.float32), total, of.width)
+
+
+def _shape(of: Source) -> tuple[int, ...]:
+    return stored_shape(of.ensemble.physics, of.ensemble.geometry)

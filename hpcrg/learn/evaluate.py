@@ -95,8 +95,9 @@ def _network(
     runs = data.runs(source, chains, range(e.slots), place.world)
     mine = [runs[i] for i in share(len(runs), place.world, place.rank)]
     out = torch.zeros((len(chains), e.slots, e.draws), dtype=torch.float64)
-    for run, codes in zip(mine, data.read(source, mine), strict=True):
-        p = objective.report(forward(net, torch.from_numpy(codes).to(place.device), precision))
+    for run, stored in zip(mine, data.read(source, mine), strict=True):
+        codes = data.codes_on(place.device, stored, source.width)
+        p = objective.report(forward(net, codes, precision))
         out[chains.index(run.chain), run.slot, run.start : run.stop] = p.double().cpu()
     values: Values = place.sum(out).numpy()
     return values

@@ -107,7 +107,7 @@ def _counts(source: data.Source) -> Counts:
     place = 1 << np.arange(source.volume - 1, -1, -1)
     out = np.zeros((e.chains, 1 << source.volume), dtype=np.int64)
     for chain in range(e.chains):
-        for codes in data.read(source, data.runs(source, [chain], [0])):
+        for codes in data.codes(source, data.runs(source, [chain], [0])):
             flat = codes.reshape(len(codes), -1).astype(np.int64)
             out[chain] += np.bincount(flat @ place, minlength=1 << source.volume)
     return out

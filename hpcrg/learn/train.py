@@ -14,10 +14,8 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -147,15 +145,10 @@ def _check(job: Job, current: State, what: str, value: float) -> None:
 
 def _loss(job: Job, model: nn.Module, batch: data.Batch, place: Place) -> Tensor:
     """This process's part of the mean loss of the global batch."""
-    codes, slot, real = (_on(a, place.device) for a in (batch.codes, batch.slot, batch.real))
+    codes = data.codes_on(place.device, batch.stored, batch.width)
+    slot, real = data.on(place.device, batch.slot), data.on(place.device, batch.real)
     output = forward(model, codes, job.spec.precision)
     return (job.objective.loss(output, slot) * real).sum() / batch.total
-
-
-def _on(values: NDArray[Any], device: torch.device) -> Tensor:
-    """The values on a device; on their way to a GPU nobody waits for them."""
-    here = torch.from_numpy(values)
-    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def _end_epoch(job: Job, current: State, place: Place, log: Callable[[], None]) -> None:
@@ -175,9 +168,10 @@ def _validate(job: Job, net: nn.Module, place: Place) -> float:
     runs = job.runs(job.split.validation)
     mine = [runs[i] for i in share(len(runs), place.world, place.rank)]
     total = torch.zeros(2, dtype=torch.float64)
-    for run, codes in zip(mine, data.read(job.source, mine), strict=True):
+    for run, stored in zip(mine, data.read(job.source, mine), strict=True):
         slot = torch.full((len(run),), run.slot, device=place.device)
-        output = forward(net, torch.from_numpy(codes).to(place.device), job.spec.precision)
+        codes = data.codes_on(place.device, stored, job.source.width)
+        output = forward(net, codes, job.spec.precision)
         losses = job.objective.loss(output, slot)
         total += torch.tensor([float(losses.double().sum()), len(run)])
     loss, count = place.sum(total).tolist()

@@ -65,7 +65,7 @@ def bare(job, pace, device) -> None:
     from hpcrg.learn import data
 
     runs = job.runs(job.split.training)
-    codes = torch.cat([torch.from_numpy(c) for c in data.read(job.source, runs)]).to(device)
+    codes = torch.cat([torch.from_numpy(c) for c in data.codes(job.source, runs)]).to(device)
     slot = torch.cat([torch.full((len(run),), run.slot) for run in runs]).to(device)
     net, batch = job.network().to(device), job.spec.batch
     optimiser = torch.optim.Adam(net.parameters(), lr=job.rate)

@@ -98,6 +98,32 @@ def test_a_batch_says_the_slot_of_each_example(numbered_bank):
         np.testing.assert_array_equal(numbers(batch) // 50 % 6, batch.slot[batch.real > 0])
 
 
+@pytest.mark.parametrize("shape", [(13,), (20, 20), (5, 6, 17), (4, 8)])
+def test_packed_spins_are_the_same_where_they_are_unpacked(shape):
+    codes = np.random.default_rng(len(shape)).integers(0, 2, (9, *shape), dtype=np.uint8)
+    stored = np.packbits(codes, axis=-1)
+    np.testing.assert_array_equal(data.unpacked(stored, shape[-1]), codes)
+    there = data.codes_on(torch.device("cpu"), stored, shape[-1])
+    assert there.dtype == torch.uint8
+    np.testing.assert_array_equal(there.numpy(), codes)
+    with pytest.raises(AssertionError):
+        np.testing.assert_array_equal(data.codes_on(torch.device("cpu"), stored, shape[-1]).numpy()[..., ::-1], codes)
+
+
+def test_batches_hold_packed_spins_and_codes_of_more_states(numbered_bank, small, tmp_path):
+    source, _ = numbered_bank
+    batch = next(data.batches(source, data.runs(source, (0,), (0, 1)), 32, 7, (1,), 0, 1))
+    assert batch.stored.shape[1:] == (8, 1)
+    assert batch.codes.shape[1:] == (8, 8)
+    potts = small(model={"type": "potts", "q": 3}, chains=3, draws=40)
+    spins = np.random.default_rng(1).integers(0, 3, (3, 3, 40, 8, 8)).astype(np.int8)
+    write_bank(tmp_path / "potts.h5", potts, spins, {})
+    source = data.source(tmp_path / "potts.h5")
+    batch = next(data.batches(source, data.runs(source, (0,), (1,)), 64, 7, (1,), 0, 1))
+    assert batch.width is None
+    assert sorted(c.tobytes() for c in batch.codes) == sorted(s.astype(np.uint8).tobytes() for s in spins[0, 1])
+
+
 def test_a_process_holds_a_window_of_its_own_lanes_only(numbered_bank, monkeypatch):
     source, _ = numbered_bank
     read = []

@@ -110,7 +110,7 @@ def _lattice(job: Job, variant: str, v: Tensor) -> NDArray[np.int8]:
 
 
 def _read(job: Job, chain: int) -> Iterator[NDArray[np.uint8]]:
-    return data.read(job.source, data.runs(job.source, [chain], [0]))
+    return data.codes(job.source, data.runs(job.source, [chain], [0]))
 
 
 def _energy(job: Job, machine: Machine, chain: int, device: torch.device) -> float:
