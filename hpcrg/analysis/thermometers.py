@@ -74,7 +74,7 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
     mark = Mark(f"T_c, {known.t_c.source}", x=known.t_c.value) if known.t_c else None
     figures = [_readings(name, key, sizes) for key in spec.net]
     figures += [_information(name, key, sizes, mark) for key in spec.net]
-    figures.append(_peaks(name, sizes, peaks, estimates, known.t_c))
+    figures += [_peaks(name, sizes, peaks, estimates, known.t_c)] if peaks else []
     tables = [_shares(sizes, peaks), _growth(sizes, peaks, known.nu), parts(estimates), differences(estimates),
               learned(blocks, sizes, spec.net, "readings", lambda reading: reading)]  # fmt: skip
     return estimates, FigureData(figures, notes, tables)
