@@ -39,8 +39,10 @@ def nearest(correlations: Array) -> int:
 
 
 def measured(blocks: Sequence[Array]) -> tuple[float, Array, dict[str, float]]:
-    """xi of all blocks [block][r] together, without each of them [block], and as the part `window` half the excess of
-    the change when the first r is doubled. Raises InputError as `nearest`."""
+    """xi of all blocks [block][r] together, without each of them [block], and two parts of its error: `window`, half
+    the excess of the change when the first r is doubled, and `size`, by how much a lattice of this side has another
+    length than an infinite one, xi sqrt(2 xi / pi L) exp(-L / xi) (of the periodic Ising strip). Raises InputError as
+    `nearest`."""
     whole = np.sum(blocks, axis=0)
     first = nearest(whole)
     rest = [whole, *(whole - block for block in blocks)]
@@ -48,4 +50,6 @@ def measured(blocks: Sequence[Array]) -> tuple[float, Array, dict[str, float]]:
     if not (np.isfinite(rows).all() and np.isfinite(further).all()):
         raise InputError("correlation length: expected correlations that fall without each block, found others")
     window = 0.5 * excess((float(rows[0]), {"": rows[1:]}), (float(further[0]), {"": further[1:]}))
-    return float(rows[0]), rows[1:], {"window": window}
+    xi, side = float(rows[0]), 2.0 * (len(whole) - 1)
+    size = xi * math.sqrt(2.0 * xi / (math.pi * side)) * math.exp(-side / xi)
+    return xi, rows[1:], {"window": window, "size": size}

@@ -127,7 +127,7 @@ def _collapse(name: str, s: Classifier, sizes: Sequence[SizeCurves]) -> Figure:
     curves = []
     for c in sizes:
         d = c.near(s.name)
-        x = (d.control - fit.theta[0]) * d.size ** fit.theta[1]
+        x = (d.control - fit.theta[0]) * d.size ** fit.theta[1] * np.log(d.size) ** fit.log
         curves.append(Curve(f"L = {c.size}", x.tolist(), d.value.tolist(), d.error.tolist(), "points"))
     verdict = f"BAD: {fit.bad}" if fit.bad else "accepted"
     caption = (
@@ -135,7 +135,8 @@ def _collapse(name: str, s: Classifier, sizes: Sequence[SizeCurves]) -> Figure:
         f"{fit.freedom:.1f} degrees of freedom; {verdict}. Corrections die as L^-{OMEGA:g}."
     )
     title = f"Collapse of the mean output, {s.method}"
-    return Figure(f"{name}-collapse-{s.name}", title, "(T - T_c) L^(1/nu)", _output(s.name), curves, caption)
+    axis = "(T - T_c) L^(1/nu)" + (f" (ln L)^({fit.log:g})" if fit.log else "")
+    return Figure(f"{name}-collapse-{s.name}", title, axis, _output(s.name), curves, caption)
 
 
 def _halves_table(sizes: Sequence[SizeCurves], scaled: Sequence[Classifier]) -> Table:
@@ -220,12 +221,13 @@ def _notes(scaled: Sequence[Classifier]) -> list[Note]:
                     f"{s.method}: the outputs of different sizes do not collapse: {s.collapse.bad}.",
                 )
             )
-        if min(h.seeds for h in s.halves) < 2:
-            notes.append(
-                Note(
-                    "warning",
-                    f"{s.method}: one training seed only; its spread over seeds is unknown and is "
-                    "missing from the error.",
-                )
-            )
+        notes += of_seeds(s.method, s.halves)
     return notes
+
+
+def of_seeds(method: str, halves: Sequence[Half]) -> list[Note]:
+    """A warning where there is but one seed."""
+    if min(h.seeds for h in halves) > 1:
+        return []
+    text = f"{method}: one training seed only; its spread over seeds is unknown and is missing from the error."
+    return [Note("warning", text)]

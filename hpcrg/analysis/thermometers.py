@@ -29,7 +29,7 @@ from hpcrg.analysis.binder import binder, estimate, references
 from hpcrg.analysis.output_blocks import BETA, by_architecture, check, learned
 from hpcrg.analysis.output_curves import Half, SizeCurves, size_curves
 from hpcrg.analysis.output_features import HEAT, information, information_peak
-from hpcrg.analysis.output_figures import TEMPERATURE, differences, parts
+from hpcrg.analysis.output_figures import TEMPERATURE, differences, of_seeds, parts
 from hpcrg.analysis.output_fits import STRETCH, extrapolated
 from hpcrg.analysis.outputs import POWERS, together
 from hpcrg.bank import read_series
@@ -66,6 +66,7 @@ def run(path: Path, name: str, spec: TrainSpec) -> tuple[list[Estimate], FigureD
         except InputError as error:
             notes.append(Note("failure", f"{method}: {error}"))
             continue
+        notes += of_seeds(method, peaks[key]) if key != HEAT else []
         t_c, systematic = extrapolated(sizes, peaks[key], power)
         settings = {"lambda": power, "scanned": list(STRETCH)}
         estimates.append(estimate("T_c", method, blocks, t_c, systematic, known.t_c, settings))
@@ -162,8 +163,11 @@ def _growth(sizes: Sequence[SizeCurves], peaks: Mapping[str, Sequence[Half]], nu
     rows = []
     for key, found in peaks.items():
         for (a, x), (b, y) in pairwise(zip(sizes, found, strict=True)):
-            ratio = np.log(b.size / a.size)
-            value = 2.0 * ratio / float(np.log(y.slope[0] / x.slope[0]))
+            ratio, growth = float(np.log(b.size / a.size)), float(np.log(y.slope[0] / x.slope[0]))
+            if growth <= 0.0:
+                rows.append([_title(key), f"{a.size} to {b.size}", "none"])
+                continue
+            value = 2.0 * ratio / growth
             errors = [jackknife_error(np.log(h.slope[1:])) for h in (x, y)]
             errors += [h.slope_spread / np.sqrt(h.seeds) for h in (x, y)]
             error = value**2 / (2.0 * ratio) * float(np.linalg.norm(errors))

@@ -61,6 +61,7 @@ def process_group() -> Iterator[Place]:
     if gpus:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.cuda.set_device(device)
+        torch.backends.cudnn.allow_tf32 = False  # float32 is what it says; matrices are by default
     else:
         torch.set_num_threads(1)
     if here == world:

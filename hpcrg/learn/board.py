@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,18 @@ class Board:
     def keep(self, job: Job, current: State, pace: Pace) -> None:
         """Write what of a state is not in its log yet. Without the package tensorboard, or where the file system
         refuses, one line says so, and nothing is written."""
+        self._try(lambda: self._of(job, current).append(current, pace))
+
+    def mend(self, job: Job, current: State) -> None:
+        """The same for a network that is done, whose log may have been lost, or be that of another training since."""
+        if not self._silent:
+            self._try(lambda: None if self._whole(job, current) else self._of(job, current).append(current, Pace()))
+
+    def _try(self, write: Callable[[], None]) -> None:
         if self._silent:
             return
         try:
-            directory = self._directory / job.file.stem
-            if self._log is None or self._log.directory != directory:
-                self._log = Log(directory, job, current)
-            self._log.append(current, pace)
+            write()
         except ModuleNotFoundError as error:
             self._silent = True
             logger.info("no logs for TensorBoard: expected the package tensorboard, found %s", error)
@@ -55,6 +60,18 @@ class Board:
             logger.warning(
                 "warning: %s: no more logs for TensorBoard, the training goes on: %s", self._directory, error
             )
+
+    def _of(self, job: Job, current: State) -> Log:
+        directory = self._directory / job.file.stem
+        if self._log is None or self._log.directory != directory:
+            self._log = Log(directory, job, current)
+        return self._log
+
+    def _whole(self, job: Job, current: State) -> bool:
+        loss, validation = logged(self._directory / job.file.stem)
+        return _agree(loss, current.loss) == len(loss) == len(current.loss) and (
+            _agree(list(enumerate(v for _, v in validation)), current.validation) == len(current.validation)
+        )
 
 
 class Log:
@@ -103,16 +120,28 @@ class Log:
 
 def agreed(directory: Path, current: State) -> int:
     """The number of first steps whose losses in the log are those of a state."""
+    return _agree(logged(directory)[0], current.loss) if current.loss else 0
+
+
+def logged(directory: Path) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """Steps and values of the training and of the validation losses in a log."""
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
-    if not current.loss or not directory.exists():
-        return 0
+    if not directory.exists():
+        return [], []
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of every file
     read = EventAccumulator(str(directory), size_guidance={SCALARS: 0})
     read.Reload()
-    logged = read.Scalars(TRAINING) if TRAINING in read.Tags()[SCALARS] else []
-    wanted = enumerate(np.array(current.loss, np.float32).tolist())
-    pairs = zip(((e.step, e.value) for e in logged), wanted, strict=False)
+    tags = read.Tags()[SCALARS]
+    training, validation = (
+        [(e.step, e.value) for e in read.Scalars(tag)] if tag in tags else [] for tag in (TRAINING, VALIDATION)
+    )
+    return training, validation
+
+
+def _agree(found: Sequence[tuple[int, float]], wanted: Sequence[float]) -> int:
+    """How many of the first values that were found are those that are wanted, in float32, in their places."""
+    pairs = zip(found, enumerate(np.array(wanted, np.float32).tolist()), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 

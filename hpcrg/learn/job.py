@@ -125,7 +125,8 @@ def _state(directory: Path, spec: TrainSpec, seed: int, source: data.Source, net
     """The file of a network's state, in a directory of its own for everything else that the numbers depend on, so that
     no state is mistaken for another."""
     e = source.ensemble
-    text = json.dumps(
-        [spec.model_dump(exclude={"blocks", "net", "size", "taught_by"}), seed, e.id, e.chains, e.draws], sort_keys=True
-    )
+    told = spec.model_dump(exclude={"blocks", "net", "size", "taught_by"})
+    if spec.patience is None:  # earlier versions had no such key
+        del told["patience"]
+    text = json.dumps([told, seed, e.id, e.chains, e.draws], sort_keys=True)
     return directory / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{e.label}-{network}.checkpoint"

@@ -53,8 +53,8 @@ class Size:
         return posterior.paired(self.scores[net], self.scores[POSTERIOR], self.outputs[0].objective.grain)
 
     def trained(self, net: str) -> tuple[int, list[Outputs]]:
-        """The size, and the outputs of an architecture."""
-        return self.block.size, [o for o in self.outputs if o.net == net]
+        """The size, and the outputs of the networks of an architecture that were trained on it."""
+        return self.block.size, [o for o in self.outputs if o.net == net and o.source is o.trained]
 
 
 def collect(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Result:
@@ -66,7 +66,7 @@ def collect(outputs: Sequence[Outputs], name: str, spec: TrainSpec) -> Result:
     notes += [Note("warning", _untested(s)) for s in sizes if len(s.scores[POSTERIOR]) < FEWEST]
     words = WORDS[spec.objective]
     trained = spec.net if spec.taught_by is None else ()
-    drawn = [training(name, net, [s.trained(net) for s in sizes]) for net in trained]
+    drawn = [training(name, net, [t for t in (s.trained(net) for s in sizes) if t[1]]) for net in trained]
     drawn += [scores(name, words, spec.net, s.block, s.scores) for s in sizes]
     rows = [(str(s.block.size), net, s.paired(net), s.scores) for s in sizes for net in spec.net]
     return Result([s.block for s in sizes], FigureData(drawn, notes, [table(words, rows)]), leaks)

@@ -90,7 +90,9 @@ def train(
     saved = time.monotonic()
     while current.epoch < job.spec.epochs and not current.stale(job.spec.patience):
         with closing(_epoch(job, training, current.epoch, place)) as batches:
-            for batch in pace.timed(islice(batches, current.step, None)):
+            for _ in islice(batches, current.step):
+                pass
+            for batch in pace.timed(batches):
                 late = place.rank == 0 and time.monotonic() - saved > limits.interval
                 stop, late = _step(job, model, current, batch, place, (limits.stop(), late))
                 if stop or late:
@@ -100,6 +102,8 @@ def train(
                     raise Interrupted(f"{job.file.stem}: stopped at step {len(current.loss)}; the state is kept")
                 report(job.done(len(current.loss)))
         _end_epoch(job, current, place, log)
+    if board and place.rank == 0:
+        board.mend(job, current)
     state.set_weights(current.net, current.best)
     return current
 

@@ -61,8 +61,9 @@ def test_the_bank_of_the_stacks(spins):
     assert known.value == pytest.approx(7.46732, abs=5e-6)
     value, replicas, systematic = correlation_length.measured([correlations.of_lines(s) for s in spins])
     assert value == pytest.approx(known.value, rel=0.03)
-    assert abs(value - known.value) < 4 * np.hypot(jackknife_error(replicas), systematic["window"])
+    assert abs(value - known.value) < 4 * np.hypot(jackknife_error(replicas), np.hypot(*systematic.values()))
     assert jackknife_error(replicas) < 0.02 * known.value
+    assert systematic["size"] == pytest.approx(0.0017 * known.value, rel=0.3)  # as the strip has it
 
 
 def test_correlations_of_sites_do_not_have_it(spins):

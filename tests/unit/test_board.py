@@ -1,6 +1,7 @@
 """Logs of training: what TensorBoard reads is the state, after any stops; and what goes wrong with them ends nothing."""
 
 import logging
+import shutil
 import sys
 
 import numpy as np
@@ -132,6 +133,22 @@ def test_twins_that_take_nothing_back_or_believe_that_all_is_there(bank, tmp_pat
         twin.setattr(board, "agreed", lambda directory, current: len(current.loss))
         in_pieces(bank, tmp_path / "missing", place, twin)
     assert agree(tmp_path / "twice") == agree(tmp_path / "missing") == [False, False]
+
+
+def test_the_log_of_a_network_that_is_done_is_mended_where_it_needs_it(bank, tmp_path, place):
+    """Gone; of another training, into the same directory; and as it should be, which adds no file."""
+    go(bank, tmp_path, place)
+    logs = tmp_path / "tensorboard"
+    files = sorted(logs.rglob("events*"))
+    go(bank, tmp_path, place)
+    assert sorted(logs.rglob("events*")) == files
+    shutil.rmtree(sorted(logs.iterdir())[0])
+    go(bank, tmp_path, place)
+    assert agree(tmp_path) == [True, True]
+    go(bank, tmp_path, place, SPEC.model_copy(update={"batch": 32}), state="other")
+    assert agree(tmp_path) == [False, False]
+    go(bank, tmp_path, place)
+    assert agree(tmp_path) == [True, True]
 
 
 def test_what_is_missing_or_of_another_training_is_given_anew(bank, tmp_path, place):

@@ -1,6 +1,8 @@
 """Training ends when the validation loss has not fallen for some epochs, with the weights of the best one, and the same
 when it was interrupted."""
 
+import hashlib
+import json
 from itertools import count
 
 import numpy as np
@@ -12,6 +14,7 @@ from hpcrg.bank import write_bank
 from hpcrg.campaign import TrainSpec
 from hpcrg.errors import Interrupted
 from hpcrg.learn import train
+from hpcrg.learn.job import jobs_of
 from hpcrg.learn.limits import Limits
 from hpcrg.learn.state import State
 
@@ -81,3 +84,16 @@ def test_stale_is_no_lower_than_before(losses, stale):
     state = State(net, torch.optim.Adam(net.parameters()), validation=losses)
     assert state.stale(2) == stale
     assert not state.stale(None)
+
+
+def test_states_of_before_there_was_patience_are_found(go, tmp_path):
+    """Their directory is named by a hash of what the numbers depend on."""
+    spec = SPEC.model_copy(update={"patience": None})
+    go("no")
+    job = jobs_of([tmp_path / "bank.h5"], "cnn", spec, 5, tmp_path)[0]
+    e = job.source.ensemble
+    then = {"ensemble": "small", "objective": "classifier", "cold": 2, "hot": 2, "seeds": 3, "epochs": 9, "batch": 16,
+            "channels": 8, "learning_rate": None, "precision": "float32"}  # fmt: skip
+    text = json.dumps([then, 5, e.id, e.chains, e.draws], sort_keys=True)
+    assert job.file.parent.name == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert jobs_of([tmp_path / "bank.h5"], "cnn", SPEC, 5, tmp_path)[0].file.parent != job.file.parent

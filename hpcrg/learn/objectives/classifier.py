@@ -47,7 +47,7 @@ class Classifier:
 
     def report(self, output: Tensor) -> Tensor:
         """The probability of the cold phase."""
-        return torch.sigmoid(output)
+        return torch.sigmoid(output.double())
 
     def best(self, energy: Values, f: Values) -> Values:
         """The probability of the cold half of the ladder."""
