@@ -1,8 +1,13 @@
-"""Shared by the tests of training."""
+"""Shared by the tests of training; squares.py is shared by those of scaling."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="module")

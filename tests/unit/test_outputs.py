@@ -1,11 +1,11 @@
 """Scaling of network outputs: every method and part of the error on exact draws of 3 x 3 and 4 x 4 Ising squares."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from squares import states
 
 from hpcrg.analysis import output_fits, outputs
 from hpcrg.analysis.output_features import squared, variance_peak
@@ -15,18 +15,6 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.errors import InputError
 from hpcrg.lattice import Lattice
 from hpcrg.models import potts
-
-
-@cache
-def states(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spins, energy and structure factor of all states."""
-    codes = np.arange(2 ** (size * size))
-    s = (2 * ((codes[:, None] >> np.arange(size * size)) & 1) - 1).astype(np.int8).reshape(-1, size, size)
-    x = s.astype(np.int64)
-    energy = -(x * np.roll(x, 1, 1) + x * np.roll(x, 1, 2)).sum(axis=(1, 2))
-    wave = np.exp(2j * np.pi * np.arange(size) / size)
-    k1 = np.abs((x * wave).sum(axis=(1, 2))) ** 2 + np.abs((x * wave[:, None]).sum(axis=(1, 2))) ** 2
-    return s, energy, k1 / (2 * size**4)
 
 
 def series_file(path: Path, spread: float) -> Path:

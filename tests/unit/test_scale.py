@@ -3,12 +3,12 @@ and scheduler, estimates and figures in their places, and banks that do not belo
 
 import json
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 
 import dask.threaded
 import numpy as np
 import pytest
+from squares import states
 
 from hpcrg.analysis import fss
 from hpcrg.analysis.fss_crossing import References
@@ -23,18 +23,6 @@ from hpcrg.models import ising, potts
 
 BETAS = (0.55, 0.50, 0.45, 0.40)
 SPEC = ScaleSpec(ensemble="small", blocks=4)
-
-
-@cache
-def states(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spins, energy and structure factor of all states."""
-    codes = np.arange(2 ** (size * size))
-    s = (2 * ((codes[:, None] >> np.arange(size * size)) & 1) - 1).astype(np.int8).reshape(-1, size, size)
-    x = s.astype(np.int64)
-    energy = -(x * np.roll(x, 1, 1) + x * np.roll(x, 1, 2)).sum(axis=(1, 2))
-    wave = np.exp(2j * np.pi * np.arange(size) / size)
-    k1 = np.abs((x * wave).sum(axis=(1, 2))) ** 2 + np.abs((x * wave[:, None]).sum(axis=(1, 2))) ** 2
-    return s, energy, k1 / (2 * size**4)
 
 
 @pytest.fixture
