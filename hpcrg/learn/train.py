@@ -25,16 +25,16 @@ from hpcrg.campaign import TrainSpec
 from hpcrg.comm import share
 from hpcrg.errors import InputError, Interrupted, Leakage, expected
 from hpcrg.learn import data, state
-from hpcrg.learn.ahead import ahead
-from hpcrg.learn.board import Board
 from hpcrg.learn.evaluate import Outputs, held_out
 from hpcrg.learn.job import Job, jobs_of
 from hpcrg.learn.limits import Limits
 from hpcrg.learn.pace import Pace
 from hpcrg.learn.place import Place
 from hpcrg.learn.precision import forward
+from hpcrg.learn.read_ahead import ahead
 from hpcrg.learn.results import collect, networks
 from hpcrg.learn.state import State
+from hpcrg.learn.tensorboard_logs import Board
 from hpcrg.learning_specs import LANES
 
 DIVERGED = 20.0

@@ -11,10 +11,10 @@ import pytest
 from hpcrg import checkpoint
 from hpcrg.bank import write_bank
 from hpcrg.errors import InputError, Interrupted
-from hpcrg.learn import ahead as module
 from hpcrg.learn import data, train
-from hpcrg.learn.ahead import ahead
+from hpcrg.learn import read_ahead as module
 from hpcrg.learn.limits import Limits
+from hpcrg.learn.read_ahead import ahead
 from hpcrg.learning_specs import LANES, TrainSpec
 
 

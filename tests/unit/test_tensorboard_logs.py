@@ -11,7 +11,8 @@ import torch
 from hpcrg import checkpoint
 from hpcrg.bank import read_series, write_bank
 from hpcrg.errors import Interrupted
-from hpcrg.learn import board, state
+from hpcrg.learn import state
+from hpcrg.learn import tensorboard_logs as board
 from hpcrg.learn.limits import Limits
 from hpcrg.learn.train import run
 from hpcrg.learning_specs import TrainSpec
